@@ -1,0 +1,79 @@
+// The only file that knows all services and all clouds.
+import type { FastifyInstance } from 'fastify'
+import type { Config } from '#lib/config.ts'
+import type { Database } from '#lib/db.ts'
+import { subscribe } from '#lib/event.ts'
+import { Fault } from '#lib/fault.ts'
+import type { Service } from '#lib/http/route.ts'
+import { makeServer } from '#lib/http/serve.ts'
+import type { Log } from '#lib/log.ts'
+import { renderMetrics } from '#lib/metrics.ts'
+import { registerQuotas } from '#lib/quota.ts'
+import { taskService } from '#lib/tasks-api.ts'
+import type { Drivers, World } from '#lib/world.ts'
+import {
+  bootstrap,
+  identityService,
+  keepCatalogFresh,
+  setPasswordConcurrency,
+  type TokenReader,
+  tokenReader,
+} from '#identity'
+
+export interface App {
+  world: World
+  server: FastifyInstance
+  services: readonly Service[]
+  tokens: TokenReader
+  /** Bootstraps an empty, migrated database. */
+  prepare(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Everything of one process, not yet listening and with no worker. */
+export function makeApp(db: Database, config: Config, log: Log): App {
+  const drivers: Drivers = {} as Drivers
+  const world: World = {
+    db,
+    config,
+    log,
+    drivers(region) {
+      if (region !== config.region) throw new Fault('notFound', `Region ${region} could not be found.`)
+      return drivers
+    },
+  }
+  setPasswordConcurrency(config.passwordConcurrency)
+  keepCatalogFresh(world)
+  const tokens = tokenReader(db)
+  const services: Service[] = [identityService(tokens), taskService]
+  for (const service of services) {
+    if (service.quotas) registerQuotas(service.name, service.quotas)
+    if (service.subscriptions) subscribe(service.subscriptions)
+  }
+  const server = makeServer({
+    world,
+    services,
+    authenticate: async (token) => (await tokens.read(token)).actor,
+    knowsRegion: () => false,
+  })
+  server.get('/healthz', async () => ({ status: 'ok' }))
+  server.get('/readyz', async (_req, res) => {
+    await db.ping().catch(() => res.code(503))
+    return { status: res.statusCode === 503 ? 'the database does not answer' : 'ok' }
+  })
+  server.get('/metrics', async (_req, res) => {
+    const { type, text } = await renderMetrics()
+    return res.header('content-type', type).send(text)
+  })
+  return {
+    world,
+    server,
+    services,
+    tokens,
+    prepare: () => bootstrap(db.transaction, { services, region: config.region, adminPassword: config.adminPassword }),
+    async close() {
+      await server.close()
+      await db.close()
+    },
+  }
+}

@@ -1,0 +1,76 @@
+// Every setting there is. Read once by main.ts: file < environment PILEUS_* < flags; then frozen. Nothing else reads
+// process.env.
+import { readFileSync } from 'node:fs'
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { parse as parseYaml } from 'yaml'
+
+const Settings = Type.Object(
+  {
+    data: Type.String({ default: 'var', description: 'directory of everything that is not in the database' }),
+    database: Type.String({
+      default: '',
+      description: 'PostgreSQL URL; empty: the embedded one in the data directory',
+    }),
+    listen: Type.String({ default: '127.0.0.1:8700', description: 'address and port of the API' }),
+    publicUrl: Type.String({ default: '', description: 'how clients reach the API; empty: http(s)://<listen>' }),
+    region: Type.String({ default: 'local', description: 'name of the region of our own hosts' }),
+    role: Type.Enum(['api', 'worker', 'both'], { default: 'both', description: 'what this process does' }),
+    simHosts: Type.Integer({
+      default: 0,
+      minimum: 0,
+      description: 'simulated hosts in the region instead of real ones',
+    }),
+    simLatencyMs: Type.Integer({
+      default: 0,
+      minimum: 0,
+      description: 'how long a simulated host takes for each call',
+    }),
+    databaseConnections: Type.Integer({ default: 8, minimum: 2, description: 'connections of one process' }),
+    taskSlots: Type.Integer({ default: 32, minimum: 1, description: 'tasks that one process runs at once' }),
+    tokenHours: Type.Number({ default: 12, minimum: 0.01, description: 'life of a token' }),
+    passwordConcurrency: Type.Integer({ default: 2, minimum: 1, description: 'password hashes computed at once' }),
+    policyDir: Type.String({
+      default: '',
+      description: 'directory of <service>.yaml policy overrides (oslo.policy form)',
+    }),
+    tlsCertificate: Type.String({ default: '', description: 'PEM file; with tlsKey: serve HTTPS' }),
+    tlsKey: Type.String({ default: '', description: 'PEM file' }),
+    logLevel: Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], { default: 'info' }),
+    maxBodyKb: Type.Integer({ default: 1024, minimum: 1, description: 'largest JSON body accepted' }),
+    adminPassword: Type.String({ default: '', description: 'first start only: the password of user admin' }),
+  },
+  { additionalProperties: false },
+)
+export type Config = Readonly<Static<typeof Settings>>
+
+const check = Compile(Settings)
+const words = (key: string) => key.replaceAll(/[A-Z]/g, (c) => `_${c}`).toUpperCase()
+
+/**
+ * Settings from a YAML file (`PILEUS_CONFIG`), the environment (`simHosts` is `PILEUS_SIM_HOSTS`) and flags, later ones
+ * winning. Throws an Error with one sentence when one is unknown or wrong. Removes secrets from `env`.
+ */
+export function readConfig(env: Record<string, string | undefined>, flags: Record<string, unknown> = {}): Config {
+  const given: Record<string, unknown> = {}
+  const file = env['PILEUS_CONFIG']
+  if (file) Object.assign(given, parseYaml(readFileSync(file, 'utf8')) ?? {})
+  for (const key of Object.keys(Settings.properties)) {
+    const value = env[`PILEUS_${words(key)}`]
+    if (value !== undefined) given[key] = value
+  }
+  Object.assign(given, flags)
+  const config = check.Default(check.Convert(given))
+  if (!check.Check(config)) {
+    const [first] = check.Errors(config)
+    throw new Error(`Setting ${first?.instancePath.slice(1) || '?'}: ${first?.message ?? 'is wrong'}.`)
+  }
+  for (const secret of ['PILEUS_DATABASE', 'PILEUS_ADMIN_PASSWORD']) delete env[secret]
+  return Object.freeze(config)
+}
+
+/** The address clients use, without a slash at the end. */
+export function publicUrl(config: Config): string {
+  if (config.publicUrl) return config.publicUrl.replace(/\/+$/, '')
+  return `${config.tlsCertificate ? 'https' : 'http'}://${config.listen}`
+}

@@ -1,0 +1,241 @@
+// The database. All access goes through here: reads need a `Db`, writes need a `Tx`, and only a transaction makes a `Tx`.
+// That is held twice: by the types, and by PostgreSQL, for outside a transaction every connection is read-only.
+import type { SQL } from 'drizzle-orm'
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import postgres from 'postgres'
+import type { Log } from '#lib/log.ts'
+
+export {
+  and,
+  asc,
+  count,
+  desc,
+  eq,
+  exists,
+  getColumns,
+  gt,
+  gte,
+  ilike,
+  inArray,
+  isNotNull,
+  isNull,
+  like,
+  lt,
+  lte,
+  max,
+  min,
+  ne,
+  not,
+  notInArray,
+  or,
+  sql,
+  sum,
+} from 'drizzle-orm'
+export type { InferSelectModel, SQL } from 'drizzle-orm'
+export {
+  bigint,
+  bigserial,
+  boolean,
+  bytea,
+  cidr,
+  doublePrecision,
+  inet,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uuid,
+  varchar,
+} from 'drizzle-orm/pg-core'
+export type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+
+type Full = PostgresJsDatabase
+type Reads = Pick<Full, 'select' | 'selectDistinct' | 'selectDistinctOn' | '$count' | '$with'>
+type Writes = Pick<Full, 'insert' | 'update' | 'delete'>
+
+/** What reads. A transaction is one too. */
+export interface Db extends Reads {
+  /** Rows of a query written by hand; column names as the query says. For reads that the builder cannot say. */
+  rows<Row extends object>(query: SQL): Promise<Row[]>
+  /**
+   * Runs `work` in one transaction (a savepoint inside another one) and commits when it returns. A deadlock or a
+   * serialisation failure runs it again, so `work` may touch nothing but the transaction.
+   */
+  transaction<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result>
+}
+
+/** What writes. */
+export interface Tx extends Db, Writes {
+  readonly writes: true
+  /** Called once, after the whole transaction has been committed; never when it was not. */
+  afterCommit(then: () => void): void
+}
+
+export interface Database extends Db {
+  /** Tells every process (this one too) that something happened; they may miss it, so it is only ever a hint. */
+  publish(topic: string, message: string): void
+  /** `heard` for each published message of the topic; `lost` whenever messages may have been missed. */
+  subscribe(topic: string, heard: (message: string) => void, lost?: () => void): void
+  /** One connection of its own, for session locks. `lost` when it breaks. */
+  openSession(): Promise<Session>
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface Session {
+  rows<Row extends object>(text: string, values?: (string | number | boolean | null)[]): Promise<Row[]>
+  release(): void
+}
+
+export type Client = postgres.Sql
+
+/** postgres.js on a URL; `?host=/directory` means a unix socket. */
+export function connect(url: string, options: postgres.Options<Record<string, postgres.PostgresType>> = {}): Client {
+  const parsed = new URL(url)
+  const socketDir = parsed.searchParams.get('host')
+  parsed.searchParams.delete('host')
+  const where = socketDir
+    ? {
+        host: socketDir,
+        port: Number(parsed.port || 5432),
+        database: decodeURIComponent(parsed.pathname.slice(1)),
+        username: decodeURIComponent(parsed.username),
+        password: decodeURIComponent(parsed.password),
+      }
+    : {}
+  const all = { ...where, onnotice: () => {}, ...options }
+  return socketDir ? postgres(all) : postgres(parsed.href, all)
+}
+
+const again = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
+
+export function openDatabase(url: string, log: Log, options: { connections?: number } = {}): Database {
+  const client = connect(url, {
+    max: options.connections ?? 8,
+    idle_timeout: 60,
+    connect_timeout: 10,
+    max_lifetime: null,
+    connection: {
+      application_name: 'pileus',
+      default_transaction_read_only: true,
+      idle_in_transaction_session_timeout: 60_000,
+    },
+  })
+  const reads = drizzle({ client }) as Full
+  const topics = new Map<string, { heard: (message: string) => void; lost: (() => void) | undefined }[]>()
+  let listening: Promise<unknown> | undefined
+
+  const rowsOn = (on: Full) => async (query: SQL) => (await on.execute(query)) as never
+
+  const begin = async <Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> => {
+    for (let attempt = 1; ; attempt++) {
+      const afterwards: (() => void)[] = []
+      try {
+        const result = await reads.transaction((inner) => work(asTx(inner as unknown as Full, afterwards)), {
+          accessMode: 'read write',
+        })
+        for (const then of afterwards) then()
+        return result
+      } catch (error) {
+        const code = sqlState(error)
+        if (!code || !again.has(code) || attempt === 5) throw error
+        log.debug({ code, attempt }, 'transaction again')
+      }
+    }
+  }
+  const asTx = (inner: Full, afterwards: (() => void)[]): Tx =>
+    Object.assign(Object.create(inner) as Full, {
+      writes: true as const,
+      rows: rowsOn(inner),
+      afterCommit: (then: () => void) => void afterwards.push(then),
+      transaction: <Result>(work: (tx: Tx) => Promise<Result>) =>
+        inner.transaction((nested) => work(asTx(nested as unknown as Full, afterwards))),
+    }) as unknown as Tx
+
+  const listen = () => {
+    listening ??= client.listen(
+      'pileus',
+      (payload) => {
+        const colon = payload.indexOf(' ')
+        for (const { heard } of topics.get(payload.slice(0, colon)) ?? []) heard(payload.slice(colon + 1))
+      },
+      () => {
+        // called at the first and at every later connection of the listener: whatever was said between is lost
+        for (const all of topics.values()) for (const { lost } of all) lost?.()
+      },
+    )
+    listening.catch((error: unknown) => {
+      listening = undefined
+      log.warn({ err: error }, 'cannot listen to the database')
+    })
+  }
+
+  // Messages of one tick leave as one statement: a busy process says little more than an idle one.
+  let outbox: string[] = []
+  const flush = () => {
+    const messages = [...new Set(outbox)]
+    outbox = []
+    client`select pg_notify('pileus', m) from unnest(${messages}::text[]) m`.catch((error: unknown) =>
+      log.warn({ err: error }, 'cannot notify'),
+    )
+  }
+
+  return Object.assign(Object.create(reads) as Full, {
+    rows: rowsOn(reads),
+    transaction: begin,
+    publish(topic: string, message: string) {
+      if (outbox.push(`${topic} ${message}`) === 1) setImmediate(flush)
+    },
+    subscribe(topic: string, heard: (message: string) => void, lost?: () => void) {
+      topics.set(topic, [...(topics.get(topic) ?? []), { heard, lost }])
+      listen()
+    },
+    async openSession(): Promise<Session> {
+      const own = connect(url, {
+        max: 1,
+        idle_timeout: 0,
+        max_lifetime: null,
+        connection: { application_name: 'pileus-worker' },
+      })
+      return {
+        rows: async (text, values = []) => (await own.unsafe(text, values)) as never,
+        release: () => void own.end({ timeout: 1 }),
+      }
+    },
+    async ping() {
+      await client`select 1`
+    },
+    close: () => client.end({ timeout: 5 }),
+  }) as unknown as Database
+}
+
+/** PostgreSQL's error code, however deeply wrapped. */
+export function sqlState(error: unknown): string | undefined {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    const code = (e as { code?: unknown }).code
+    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return code
+  }
+  return undefined
+}
+
+/** True for a violated unique index (23505), or only that of the constraint named. */
+export function isDuplicate(error: unknown, constraint?: string): boolean {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    const { code, constraint_name: name } = e as { code?: unknown; constraint_name?: unknown }
+    if (code === '23505') return constraint === undefined || name === constraint
+  }
+  return false
+}
+
+/** One row or undefined. */
+export function first<Row>(rows: Row[]): Row | undefined {
+  return rows[0]
+}
+
+/** A time as the database gives it ('2026-11-21 02:33:16.123+00') in ISO 8601, seconds, Z. */
+export function isoSeconds(time: Date | string): string {
+  return `${new Date(time).toISOString().slice(0, 19)}Z`
+}

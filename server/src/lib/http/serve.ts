@@ -1,0 +1,386 @@
+// Carries the services' routes over HTTP: for each request authenticate, negotiate the version, validate, load the
+// target, ask the policy, call the handler, write the reply or the fault.
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Actor } from '#lib/actor.ts'
+import { type Config, publicUrl } from '#lib/config.ts'
+import { sqlState } from '#lib/db.ts'
+import { Fault, notFound } from '#lib/fault.ts'
+import { isReply, type QueryValues, type Request, type Route, type Service } from '#lib/http/route.ts'
+import { requireValid, versioned } from '#lib/http/schema.ts'
+import { statusOf } from '#lib/http/status.ts'
+import { isUuid } from '#lib/id.ts'
+import { observeRequest } from '#lib/metrics.ts'
+import { negotiate, parseVersion, type Version, versionHeaders, versionText } from '#lib/microversion.ts'
+import { type Enforcer, makeEnforcer, readOverrides } from '#lib/policy.ts'
+import type { World } from '#lib/world.ts'
+
+export interface ServeOptions {
+  world: World
+  services: readonly Service[]
+  /** Who a token stands for. Throws unauthenticated. */
+  authenticate: (token: string) => Promise<Actor>
+  /** Whether a region other than our own exists. */
+  knowsRegion: (region: string) => boolean
+}
+
+const nobody: Actor = Object.freeze({
+  userId: '',
+  userName: '',
+  userDomainId: '',
+  projectId: null,
+  projectName: null,
+  projectDomainId: null,
+  domainId: null,
+  system: false,
+  roles: [],
+  isAdmin: false,
+  trustId: null,
+  applicationCredentialId: null,
+})
+
+interface Prepared {
+  route: Route
+  since: Version | undefined
+  until: Version | undefined
+  validator: ReturnType<typeof versioned> | undefined
+}
+
+/** A Fastify with every service mounted; not yet listening. */
+export function makeServer(options: ServeOptions): FastifyInstance {
+  const { world, services } = options
+  const { config, log } = world
+  const tls = config.tlsCertificate
+    ? { https: { cert: readFileSync(config.tlsCertificate), key: readFileSync(config.tlsKey) } }
+    : {}
+  const app = fastify({
+    ...tls,
+    logger: false,
+    exposeHeadRoutes: false,
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 500 },
+    keepAliveTimeout: 75_000,
+    requestTimeout: 0,
+    bodyLimit: Number.MAX_SAFE_INTEGER, // each route limits its own
+    forceCloseConnections: true,
+    frameworkErrors: (error, req, res) => {
+      void writeFault(
+        res as unknown as FastifyReply,
+        serviceAt(services, req.url),
+        new Fault('invalid', `The request cannot be read: ${error.message}.`),
+        config,
+      )
+    },
+  }) as unknown as FastifyInstance
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_req, payload, done) => done(null, payload))
+
+  const patterns: { method: string; pattern: RegExp }[] = []
+  for (const service of services) {
+    const enforcer = makeEnforcer(service.policies, readOverrides(config.policyDir, service.name))
+    const mounts = service.regional ? [service.mount, `/regions/:region${service.mount}`] : [service.mount]
+    for (const mount of mounts) {
+      const all = [
+        ...service.routes.map((route) => ({ route, path: `${mount}${service.prefix}${route.path}` })),
+        ...(service.rootRoutes ?? []).map((route) => ({ route, path: `${mount}${route.path}` })),
+      ]
+      const explicitHeads = new Set(all.filter(({ route }) => route.method === 'HEAD').map(({ path }) => path))
+      for (const { route, path } of all) {
+        const handler = makeHandler(options, service, enforcer, route, path)
+        const url = path === '' ? '/' : path
+        const head = route.method === 'GET' && !explicitHeads.has(path)
+        app.route({ method: head ? ['GET', 'HEAD'] : route.method, url, handler })
+        patterns.push({
+          method: route.method,
+          pattern: new RegExp(`^${url.replaceAll(/:[A-Za-z]+/g, '[^/]+').replaceAll('*', '.*')}/?$`),
+        })
+      }
+    }
+  }
+  app.setNotFoundHandler((req, res) => {
+    const path = req.url.split('?')[0] ?? ''
+    const known = patterns.some(({ pattern }) => pattern.test(path))
+    const fault = known
+      ? new Fault('methodNotAllowed', `The method ${req.method} is not allowed for this resource.`)
+      : new Fault('notFound', 'The resource could not be found.')
+    return writeFault(res, serviceAt(services, req.url), fault, config)
+  })
+  app.setErrorHandler((error, req, res) => {
+    log.error({ err: error, url: req.url }, 'unexpected')
+    return writeFault(res, serviceAt(services, req.url), undefined, config)
+  })
+  return app
+}
+
+function serviceAt(services: readonly Service[], url: string): Service | undefined {
+  const path = url.replace(/^\/regions\/[^/]+/, '')
+  return services.find(({ mount }) => path === mount || path.startsWith(`${mount}/`) || path.startsWith(`${mount}?`))
+}
+
+function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer, route: Route, pattern: string) {
+  const { world, authenticate, knowsRegion } = options
+  const { config, db, log } = world
+  const base = publicUrl(config)
+  const prepare = (each: Route): Prepared => ({
+    route: each,
+    since: each.since === undefined ? undefined : parseVersion(each.since),
+    until: each.until === undefined ? undefined : parseVersion(each.until),
+    validator: each.body ? versioned(each.body) : undefined,
+  })
+  const plain = prepare(route)
+  const byAction = route.actions && new Map(Object.entries(route.actions).map(([name, each]) => [name, prepare(each)]))
+
+  return async function handle(raw: FastifyRequest, res: FastifyReply): Promise<FastifyReply> {
+    const began = process.hrtime.bigint()
+    const requestId = `req-${randomUUID()}`
+    res.header('x-openstack-request-id', requestId)
+    for (const name of service.requestIdHeaders ?? []) res.header(name, requestId)
+    let status = 500
+    let actor = nobody
+    let failure: unknown
+    try {
+      if (route.policy !== 'public') actor = await authenticate(tokenOf(raw))
+      let version = 0
+      if (service.versions) {
+        version = negotiate(service.versions, raw.headers)
+        res.headers(versionHeaders(service.versions, version))
+      }
+      const params = raw.params as Record<string, string>
+      const region = params['region'] ?? config.region
+      if (region !== config.region && !knowsRegion(region)) notFound('Region', region)
+      if (service.uuidParams)
+        for (const [name, value] of Object.entries(params))
+          if (/(^id|Id)$/.test(name) && !isUuid(value)) notFound('Resource', value)
+      for (const value of Object.values(params))
+        if (value.includes('\0')) notFound('Resource', value.replaceAll('\0', ''))
+
+      let chosen = plain
+      let body: unknown
+      if (!route.stream) body = await readBody(raw, route, config)
+      if (byAction) [chosen, body] = chooseAction(byAction, body)
+      if (
+        (chosen.since !== undefined && version < chosen.since) ||
+        (chosen.until !== undefined && version > chosen.until)
+      ) {
+        if (byAction) throw new Fault('invalid', `This action is not there in API version ${versionText(version)}.`)
+        throw new Fault('notFound', 'The resource could not be found.')
+      }
+      const query = readQuery(raw)
+      const prefix = params['region'] === undefined ? '' : `/regions/${params['region']}`
+      const view = {
+        version,
+        actor,
+        policy: enforcer,
+        baseUrl: `${base}${prefix}${service.mount}${service.prefix}`,
+        region,
+      }
+      const abort = new AbortController()
+      res.raw.once('close', () => abort.abort())
+      const req: Request<never> = {
+        actor,
+        db,
+        world,
+        body: body as never,
+        query,
+        params,
+        headers: raw.headers,
+        version,
+        view,
+        region,
+        requestId,
+        url: `${base}${raw.url.split('?')[0]}`,
+        remoteAddress: raw.ip,
+        get log() {
+          return log.child({ request: requestId })
+        },
+        signal: abort.signal,
+        stream: raw.raw as Readable,
+        origin: { region, projectId: actor.projectId, userId: actor.userId, requestId },
+        allows: (rule, target) =>
+          enforcer.allows(rule, actor, target ?? { project_id: actor.projectId, user_id: actor.userId }),
+        require: (rule, target) =>
+          enforcer.require(rule, actor, target ?? { project_id: actor.projectId, user_id: actor.userId }),
+      }
+      // a route without a target can be refused before its body is looked at
+      if (!chosen.route.target) allow(enforcer, chosen.route, req, undefined)
+      if (chosen.validator) requireValid(chosen.validator(version), body, 'request body')
+      const target = await chosen.route.target?.(req)
+      if (chosen.route.target) allow(enforcer, chosen.route, req, target)
+      const result = await chosen.route.handle(req, target as never)
+
+      const made = isReply(result) ? result : undefined
+      const content = made ? made.body : result
+      status = made?.status ?? chosen.route.status ?? (content === undefined ? 204 : 200)
+      if (made) res.headers(made.headers)
+      return send(res, status, content)
+    } catch (error) {
+      failure = error
+      const fault = error instanceof Fault ? error : undefined
+      if (!fault) log.error({ err: error, request: requestId, method: raw.method, url: raw.url }, 'request failed')
+      const answer = writeFault(res, service, fault ?? databaseRefusal(error), config, requestId)
+      status = res.statusCode
+      return answer
+    } finally {
+      const seconds = Number(process.hrtime.bigint() - began) / 1e9
+      observeRequest(service.name, raw.method, pattern, status, seconds)
+      const level = status >= 500 ? 'error' : raw.method === 'GET' || raw.method === 'HEAD' ? 'debug' : 'info'
+      if (log.isLevelEnabled(level)) {
+        const why = failure instanceof Fault ? failure.message : undefined
+        log[level](
+          {
+            request: requestId,
+            method: raw.method,
+            url: raw.url,
+            status,
+            ms: Math.round(seconds * 1e5) / 100,
+            user: actor.userId,
+            project: actor.projectId,
+            why,
+          },
+          'request',
+        )
+      }
+    }
+  }
+}
+
+function allow(enforcer: Enforcer, route: Route, req: Request<never>, target: unknown): void {
+  if (route.policy === 'public' || route.policy === 'authenticated') return
+  const about = route.policyTarget
+    ? route.policyTarget(target as never, req)
+    : target === undefined
+      ? { project_id: req.actor.projectId, tenant_id: req.actor.projectId, user_id: req.actor.userId }
+      : ownerOf(target)
+  enforcer.require(route.policy, req.actor, about)
+}
+
+function ownerOf(target: unknown): Record<string, unknown> {
+  const { projectId, userId } = target as { projectId?: unknown; userId?: unknown }
+  return { project_id: projectId, tenant_id: projectId, user_id: userId }
+}
+
+function tokenOf(raw: FastifyRequest): string {
+  const token = raw.headers['x-auth-token'] ?? raw.headers['x-storage-token']
+  if (typeof token !== 'string' || token === '')
+    throw new Fault('unauthenticated', 'The request you have made requires authentication.')
+  return token
+}
+
+function chooseAction(byAction: Map<string, Prepared>, body: unknown): [Prepared, unknown] {
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw new Fault('invalid', 'Malformed request body: it must be an object with the name of one action.')
+  const names = Object.keys(body)
+  const [name = ''] = names
+  const chosen = byAction.get(name)
+  if (names.length !== 1) throw new Fault('invalid', 'Malformed request body: it must have exactly one action.')
+  if (!chosen) throw new Fault('invalid', `There is no such action: ${name.slice(0, 60)}`)
+  return [chosen, (body as Record<string, unknown>)[name]]
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+
+/** The JSON body; undefined when there is none. Throws invalid, tooLarge or unsupportedMedia. */
+async function readBody(raw: FastifyRequest, route: Route, config: Config): Promise<unknown> {
+  if (raw.method === 'GET' || raw.method === 'HEAD') return undefined
+  const length = Number(raw.headers['content-length'] ?? 0)
+  if (length === 0 && raw.headers['transfer-encoding'] === undefined) {
+    return undefined
+  }
+  const limit = config.maxBodyKb * 1024
+  if (length > limit) throw new Fault('tooLarge', `The request body is larger than ${config.maxBodyKb} KiB.`)
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of raw.raw as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > limit) throw new Fault('tooLarge', `The request body is larger than ${config.maxBodyKb} KiB.`)
+    chunks.push(chunk)
+  }
+  if (size === 0) return undefined
+  const type = (raw.headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase()
+  if (type !== 'application/json' && !(route.accepts ?? []).includes(type)) {
+    if (route.accepts || type.startsWith('text/') || type.includes('xml'))
+      throw new Fault('unsupportedMedia', `The content type ${type} is not supported.`)
+  }
+  let text: string
+  try {
+    text = utf8.decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
+  } catch {
+    throw new Fault('invalid', 'Malformed request body: it is not valid UTF-8.')
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new Fault('invalid', `Malformed request body: it is not valid JSON (${(error as Error).message}).`)
+  }
+  // PostgreSQL cannot hold U+0000, and no name or text has a use for it
+  if (text.includes('\\u0000'))
+    throw new Fault('invalid', 'Malformed request body: the character U+0000 is not allowed.')
+  if (text.includes('__proto__'))
+    throw new Fault('invalid', 'Malformed request body: the name __proto__ is not allowed.')
+  return value
+}
+
+function readQuery(raw: FastifyRequest): QueryValues {
+  const query = raw.query as QueryValues
+  for (const value of Object.values(query)) {
+    if (value.includes('\0') || (Array.isArray(value) && value.some((each) => each.includes('\0')))) {
+      throw new Fault('invalid', 'Malformed query: the character U+0000 is not allowed.')
+    }
+  }
+  return query
+}
+
+function send(res: FastifyReply, status: number, content: unknown): FastifyReply {
+  res.code(status)
+  if (content === undefined) return res.send()
+  if (typeof content === 'string' || Buffer.isBuffer(content) || isReadable(content)) return res.send(content)
+  return res.header('content-type', 'application/json').send(JSON.stringify(content))
+}
+
+function isReadable(content: unknown): content is Readable {
+  return typeof (content as Readable | null)?.pipe === 'function'
+}
+
+/** What the database refuses because of the request's values (a number too large, a date that is none) is the client's. */
+function databaseRefusal(error: unknown): Fault | undefined {
+  const code = sqlState(error)
+  if (
+    code === '22003' ||
+    code === '22007' ||
+    code === '22008' ||
+    code === '22021' ||
+    code === '22P02' ||
+    code === '22P05'
+  ) {
+    return new Fault('invalid', 'A value in the request is out of range or of the wrong form.')
+  }
+  if (code === '57P01' || code === '57P03' || code === '08006' || code === '53300')
+    return new Fault('unavailable', 'The database is not available; try again in a moment.')
+  return undefined
+}
+
+const internal = new Fault('unavailable', 'An unexpected error prevented the server from fulfilling your request.')
+
+function writeFault(
+  res: FastifyReply,
+  service: Service | undefined,
+  fault: Fault | undefined,
+  config: Config,
+  requestId?: string,
+): FastifyReply {
+  const status = fault ? (service?.statuses?.[fault.kind] ?? statusOf[fault.kind]) : 500
+  const shown =
+    fault ?? (requestId ? new Fault('unavailable', `${internal.message} The request id is ${requestId}.`) : internal)
+  const { body, headers = {} } = service?.envelope(shown, status) ?? {
+    body: { error: { code: status, message: shown.message } },
+  }
+  if (status === 401) res.header('www-authenticate', `Keystone uri="${publicUrl(config)}/identity"`)
+  if (shown.kind === 'tooLarge') res.header('connection', 'close') // the rest of the body is not read
+  res.code(status).headers(headers)
+  if (!requestId) res.header('x-openstack-request-id', `req-${randomUUID()}`)
+  return res
+    .header('content-type', headers['content-type'] ?? 'application/json')
+    .send(typeof body === 'string' ? body : JSON.stringify(body))
+}

@@ -1,0 +1,22 @@
+import type { FaultKind } from '#lib/fault.ts'
+
+/** The usual status of each kind of fault. */
+export const statusOf: Readonly<Record<FaultKind, number>> = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  notFound: 404,
+  methodNotAllowed: 405,
+  notAcceptable: 406,
+  conflict: 409,
+  gone: 410,
+  preconditionFailed: 412,
+  tooLarge: 413,
+  overQuota: 413,
+  unsupportedMedia: 415,
+  badRange: 416,
+  tooMany: 429,
+  notImplemented: 501,
+  noCapacity: 503,
+  unavailable: 503,
+}

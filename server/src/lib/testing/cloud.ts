@@ -1,0 +1,209 @@
+// A whole cloud in one test: a database of its own, the real routes and services, the simulated hosts, no network.
+import type { TestContext } from 'node:test'
+import type { InjectOptions } from 'fastify'
+import { type App, makeApp } from '#app'
+import { type Config, readConfig } from '#lib/config.ts'
+import { type Database, openDatabase } from '#lib/db.ts'
+import { makeLog } from '#lib/log.ts'
+import { testDatabase } from '#lib/testing/database.ts'
+import { allDefinitions, type Task } from '#lib/task.ts'
+import { drainTasks } from '#lib/worker.ts'
+import { type Persona, personas, seedPersonas } from '#lib/testing/personas.ts'
+
+export interface Answer {
+  status: number
+  // oxlint-disable-next-line typescript/no-explicit-any -- replies are looked into freely; the assertions are the types
+  json: any
+  text: string
+  headers: Record<string, string>
+}
+export interface ClientOptions {
+  headers?: Record<string, string>
+  /** Sent as it is, with its own content type. */
+  raw?: string | Buffer
+}
+export interface TestClient {
+  readonly projectId: string
+  readonly userId: string
+  readonly token: string
+  get(path: string, options?: ClientOptions): Promise<Answer>
+  head(path: string, options?: ClientOptions): Promise<Answer>
+  delete(path: string, options?: ClientOptions): Promise<Answer>
+  post(path: string, body?: unknown, options?: ClientOptions): Promise<Answer>
+  put(path: string, body?: unknown, options?: ClientOptions): Promise<Answer>
+  patch(path: string, body?: unknown, options?: ClientOptions): Promise<Answer>
+  /** The same, asking for a version of the API: `version('compute 2.37')`. */
+  version(version: string): TestClient
+}
+
+export interface TestCloud {
+  app: App
+  db: Database
+  /**
+   * `admin` (admin of everything), `member`, `manager`, `reader` of one project, `other` (member of another project of the
+   * same domain), `stranger` (no token at all).
+   */
+  as(who: Persona | 'stranger'): TestClient
+  /** Runs all queued tasks to their end, without waiting for due times. */
+  runTasks(options?: { crash?: (task: Task, step: string) => 'before' | 'after' | undefined }): Promise<void>
+}
+
+/** `config` overrides settings; there are 3 simulated hosts unless `simHosts` says otherwise. */
+export async function testCloud(t: Pick<TestContext, 'after'>, config: Partial<Config> = {}): Promise<TestCloud> {
+  const settings = readConfig(
+    {},
+    {
+      logLevel: process.env['PILEUS_TEST_LOG'] ?? 'error',
+      simHosts: 3,
+      listen: '127.0.0.1:0',
+      publicUrl: 'http://cloud.test',
+      ...config,
+    },
+  )
+  const log = makeLog('test', settings.logLevel)
+  const { url, drop } = await testDatabase('prepared', async (templateUrl) => {
+    const db = openDatabase(templateUrl, log, { connections: 2 })
+    const app = makeApp(db, settings, log)
+    await app.prepare()
+    await db.transaction(seedPersonas)
+    await app.close()
+  })
+  const db = openDatabase(url, log, { connections: 4 })
+  const app = makeApp(db, settings, log)
+  await app.server.ready()
+  t.after(async () => {
+    await app.close()
+    await drop()
+  })
+  const tokens = await personas(app)
+  const as = (who: Persona | 'stranger') =>
+    client(app, who === 'stranger' ? { token: '', projectId: '', userId: '' } : tokens[who], {})
+  return {
+    app,
+    db,
+    as,
+    async runTasks(options = {}) {
+      await drainTasks(app.world, options)
+    },
+  }
+}
+
+function client(
+  app: App,
+  who: { token: string; projectId: string; userId: string },
+  always: Record<string, string>,
+): TestClient {
+  const call = async (
+    method: NonNullable<InjectOptions['method']>,
+    path: string,
+    body: unknown,
+    options: ClientOptions = {},
+  ): Promise<Answer> => {
+    const headers: Record<string, string> = {
+      ...(who.token && { 'x-auth-token': who.token }),
+      ...always,
+      ...options.headers,
+    }
+    const payload = options.raw ?? (body === undefined ? undefined : JSON.stringify(body))
+    if (payload !== undefined && headers['content-type'] === undefined)
+      headers['content-type'] = options.raw ? 'application/octet-stream' : 'application/json'
+    const answer = await app.server.inject({ method, url: path, headers, ...(payload !== undefined && { payload }) })
+    const isJson = String(answer.headers['content-type'] ?? '').includes('json')
+    return {
+      status: answer.statusCode,
+      json: isJson && answer.payload !== '' ? (JSON.parse(answer.payload) as unknown) : undefined,
+      text: answer.payload,
+      headers: answer.headers as Record<string, string>,
+    }
+  }
+  return {
+    ...who,
+    get: (path, options) => call('GET', path, undefined, options),
+    head: (path, options) => call('HEAD', path, undefined, options),
+    delete: (path, options) => call('DELETE', path, undefined, options),
+    post: (path, body, options) => call('POST', path, body, options),
+    put: (path, body, options) => call('PUT', path, body, options),
+    patch: (path, body, options) => call('PATCH', path, body, options),
+    version: (version) => client(app, who, { ...always, 'openstack-api-version': version }),
+  }
+}
+
+export interface CrashScenario {
+  /** Makes the tasks begin; runs in a fresh cloud each time. */
+  begin(cloud: TestCloud): Promise<void>
+  /** What must hold when all tasks have come to their end. */
+  check(cloud: TestCloud): Promise<void>
+  /** Removes everything; after it `empty` must hold. */
+  remove(cloud: TestCloud): Promise<void>
+  empty(cloud: TestCloud): Promise<void>
+  /** Makes the n-th outside call fail once; returns false when there are fewer calls. */
+  failCall?(cloud: TestCloud, n: number): boolean
+}
+
+const crashed = new Set<string>()
+
+/**
+ * Runs a scenario again and again: killed before each step's commit, killed after it (so each step runs twice, or is
+ * entered anew), each outside call failing once; then removes all and expects an empty world.
+ */
+export async function crashAfterEveryStep(t: TestContext, scenario: CrashScenario): Promise<void> {
+  const seen: string[] = []
+  await t.test('undisturbed', async (sub) => {
+    const cloud = await testCloud(sub)
+    await scenario.begin(cloud)
+    await cloud.runTasks({
+      crash: (task, step) => {
+        crashed.add(task.kind)
+        if (!seen.includes(`${task.kind}/${step}`)) seen.push(`${task.kind}/${step}`)
+        return undefined
+      },
+    })
+    await scenario.check(cloud)
+    await scenario.remove(cloud)
+    await cloud.runTasks()
+    await scenario.empty(cloud)
+  })
+  for (const at of seen) {
+    for (const when of ['before', 'after'] as const) {
+      await t.test(`killed ${when} the commit of ${at}`, async (sub) => {
+        const cloud = await testCloud(sub)
+        const done = new Set<string>()
+        const once = (task: Task, step: string) => {
+          const name = `${task.kind}/${step}`
+          if (name !== at || done.has(task.id)) return undefined
+          done.add(task.id)
+          return when
+        }
+        await scenario.begin(cloud)
+        await cloud.runTasks({ crash: once })
+        await scenario.check(cloud)
+        await scenario.remove(cloud)
+        await cloud.runTasks()
+        await scenario.empty(cloud)
+      })
+    }
+  }
+  if (!scenario.failCall) return
+  for (let n = 0; n < 50; n++) {
+    let more = true
+    await t.test(`outside call ${n} fails once`, async (sub) => {
+      const cloud = await testCloud(sub)
+      more = scenario.failCall!(cloud, n)
+      if (!more) return
+      await scenario.begin(cloud)
+      await cloud.runTasks()
+      await scenario.check(cloud)
+      await scenario.remove(cloud)
+      await cloud.runTasks()
+      await scenario.empty(cloud)
+    })
+    if (!more) break
+  }
+}
+
+/** Tasks that no crash scenario of this process has run: for the house test, which is the last file. */
+export function neverCrashed(): string[] {
+  return allDefinitions()
+    .map(({ kind }) => kind)
+    .filter((kind) => !crashed.has(kind))
+}

@@ -1,0 +1,86 @@
+// One program: `serve` answers and works, `prepare` readies a database, `database` runs the embedded one.
+import { parseArgs } from 'node:util'
+import { makeApp } from './app.ts'
+import { type Config, readConfig } from '#lib/config.ts'
+import { openDatabase } from '#lib/db.ts'
+import { makeLog } from '#lib/log.ts'
+import { migrate } from '#lib/migrate.ts'
+import { startCluster, stopCluster } from '#lib/postgres.ts'
+import { startWorker } from '#lib/worker.ts'
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    data: { type: 'string' },
+    database: { type: 'string' },
+    listen: { type: 'string' },
+    sim: { type: 'string' },
+    role: { type: 'string' },
+    'log-level': { type: 'string' },
+  },
+})
+
+function config(): Config {
+  const { sim, 'log-level': logLevel, ...same } = flags
+  const read = readConfig(process.env, { ...same, ...(sim && { simHosts: sim }), ...(logLevel && { logLevel }) })
+  return read
+}
+
+async function serve(): Promise<void> {
+  const settings = config()
+  const log = makeLog('server', settings.logLevel)
+  const db = openDatabase(databaseUrl(settings), log, { connections: settings.databaseConnections })
+  const app = makeApp(db, settings, log)
+  const worker = settings.role === 'api' ? undefined : await startWorker(app.world, { slots: settings.taskSlots })
+  const colon = settings.listen.lastIndexOf(':')
+  const host = settings.listen.slice(0, colon).replace(/^\[|\]$/g, '')
+  // reusePort: as many processes as there are cores share the address, and the kernel deals out connections
+  const where = { host, port: Number(settings.listen.slice(colon + 1)), reusePort: true, backlog: 1024 }
+  if (settings.role !== 'worker') await app.server.listen(where)
+  process.stdout.write(`${JSON.stringify({ ready: true, listen: settings.listen, pid: process.pid })}\n`)
+
+  let going = false
+  const stop = async () => {
+    if (going) return
+    going = true
+    log.info('going down')
+    await worker?.stop()
+    await app.close()
+    process.exit(0)
+  }
+  process.on('SIGTERM', () => void stop())
+  process.on('SIGINT', () => void stop())
+}
+
+async function prepare(): Promise<void> {
+  const settings = config()
+  const log = makeLog('prepare', 'warn')
+  await migrate(databaseUrl(settings))
+  const db = openDatabase(databaseUrl(settings), log, { connections: 2 })
+  const app = makeApp(db, settings, log)
+  await app.prepare()
+  await app.close()
+}
+
+async function database(): Promise<void> {
+  const dir = `${config().data}/postgres`
+  if (positionals[1] === 'start') process.stdout.write(`${JSON.stringify(await startCluster(dir))}\n`)
+  else if (positionals[1] === 'stop') await stopCluster(dir)
+  else throw new Error('say: database start, or database stop')
+}
+
+function databaseUrl(settings: Config): string {
+  if (settings.database) return settings.database
+  throw new Error('There is no database: set PILEUS_DATABASE, or use --database URL.')
+}
+
+const commands: Record<string, () => Promise<void>> = { serve, prepare, database }
+const command = commands[positionals[0] ?? '']
+try {
+  if (!command) throw new Error(`say one of: ${Object.keys(commands).join(', ')}`)
+  await command()
+  if (command !== serve) process.exit(0)
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message.split('\n')[0] : String(error)}\n`)
+  process.exit(1)
+}

@@ -1,0 +1,7 @@
+// The door of identity.
+export { bootstrap } from './bootstrap.ts'
+export { keepCatalogFresh } from './catalog/model.ts'
+export { identityService } from './service.ts'
+export { type TokenReader, tokenReader } from './tokens/resolve.ts'
+export { setPasswordConcurrency } from './users/password.ts'
+export { mintToken } from './tokens/issue.ts'

@@ -1,0 +1,43 @@
+import type { ResolvedToken } from './resolve.ts'
+
+export interface CatalogEntry {
+  id: string
+  type: string
+  name: string
+  endpoints: { id: string; interface: string; region: string | null; region_id: string | null; url: string }[]
+}
+
+/** Keystone's time: ISO 8601 with microseconds. */
+export function keystoneTime(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z')
+}
+
+/** The body of POST and GET /auth/tokens. */
+export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntry[] | undefined) {
+  const { claims, user, project, domain, roles, actor } = resolved
+  return {
+    token: {
+      methods: claims.methods,
+      user: {
+        id: user.id,
+        name: user.name,
+        domain: user.domain,
+        password_expires_at: user.passwordExpiresAt?.replace('Z', '000Z') ?? null,
+      },
+      audit_ids: claims.auditIds,
+      expires_at: keystoneTime(claims.expiresAtMs),
+      issued_at: keystoneTime(claims.issuedAtMs),
+      ...(project && {
+        project: { id: project.id, name: project.name, domain: project.domain },
+        is_domain: project.isDomain,
+      }),
+      ...(domain && { domain }),
+      ...(actor.system && { system: { all: true } }),
+      ...(claims.scope.kind !== 'unscoped' && {
+        roles: roles.map(({ id, name }) => ({ id, name })),
+        ...(catalog && { catalog }),
+      }),
+      ...(claims.applicationCredentialId && { application_credential: { id: claims.applicationCredentialId } }),
+    },
+  }
+}
