@@ -18,7 +18,8 @@
 #   DISK_MB=96 (virtual size as built) UEFI=1 WORK=<scratch dir, kept> DEBS=<dir of .deb files>
 #   KERNEL_PKG=<linux-image-...> (default: what linux-image-cloud-amd64 depends on)
 set -euo pipefail
-fail() { echo "build-guest-image: $*" >&2; exit 1; }
+step=''
+fail() { step=''; echo "build-guest-image: $*" >&2; exit 1; }
 
 export PATH=$PATH:/sbin:/usr/sbin LC_ALL=C
 [ "$(uname -m)" = x86_64 ] || fail "it builds x86_64 guests only, and this machine is $(uname -m)."
@@ -43,7 +44,7 @@ finish() {
   status=$?
   if [ -n "$scratch" ]; then rm -rf "$scratch"; fi
   rm -f "$OUT.part" "${OUT%.qcow2}".{vmlinuz,initrd}.part
-  [ $status = 0 ] || echo "build-guest-image: it failed while $step." >&2
+  [ $status = 0 ] || [ -z "$step" ] || echo "build-guest-image: it failed while $step." >&2
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM

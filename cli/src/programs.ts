@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { stop } from './trouble.ts'
+
+/** The root of the source tree: where `pileus`, `server/` and `agent/` lie. */
+export const root = resolve(import.meta.dirname, '../..')
+export const serverMain = join(root, 'server/src/main.ts')
+export const agentMain = join(root, 'agent/src/main.ts')
+export const cliMain = join(root, 'cli/src/main.ts')
+export const guestImageScript = join(root, 'tools/guest/build-guest-image.sh')
+
+const largestLogBytes = 50 * 2 ** 20
+
+/** Opens a log for appending; one that has grown large is put aside first as `<path>.1`. */
+export function openLog(path: string): number {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > largestLogBytes) renameSync(path, `${path}.1`)
+  return openSync(path, 'a', 0o640)
+}
+
+/** The last thing that a program had to say: the last line of its log since `from` (bytes), a message unpacked from JSON. */
+export function lastWords(path: string, from = 0): string | undefined {
+  try {
+    return lastSentence(readFileSync(path).subarray(from).toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/** The line of an output that says most about a failure: the last one that is not part of a stack. */
+export function lastSentence(output: string): string | undefined {
+  const lines = output
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^\s+at |^\s*[{}]|^Node\.js v/.test(line.replace(/^\{"/, '')))
+  const line = lines.at(-1)?.trim()
+  if (!line?.startsWith('{')) return line
+  try {
+    const record: unknown = JSON.parse(line)
+    if (typeof record === 'object' && record !== null && 'msg' in record) return String(record.msg)
+  } catch {
+    // A line that only looks like JSON stands for itself.
+  }
+  return line
+}
+
+interface Once {
+  command: string
+  args: string[]
+  env: NodeJS.ProcessEnv
+  log: string
+  /** Ends the whole process group. */
+  signal?: AbortSignal
+  /** Put before the program's own last words when it fails. */
+  failure: string
+}
+
+/**
+ * Runs a program to its end, in a session of its own so that a Ctrl-C meant for us does not reach it; both outputs go to
+ * the log. Answers its standard output; a failure ends with the program's own last words.
+ */
+export async function runOnce({ command, args, env, log, signal, failure }: Once): Promise<string> {
+  const logFd = openLog(log)
+  const from = statSync(log).size
+  // A file, not a pipe: a daemon that the program leaves behind may hold its output open for ever.
+  const outputFile = `${log}.${process.pid}.out`
+  const outputFd = openSync(outputFile, 'w', 0o600)
+  try {
+    const child = spawn(command, args, { env, cwd: root, detached: true, stdio: ['ignore', outputFd, logFd] })
+    const kill = () => child.pid !== undefined && process.kill(-child.pid, 'SIGTERM')
+    signal?.addEventListener('abort', kill, { once: true })
+    const ended = Promise.withResolvers<string>()
+    child.on('error', ended.reject)
+    child.on('exit', (code, by) => ended.resolve(code === 0 ? '' : (by ?? `exit code ${code}`)))
+    const how = await ended.promise
+    signal?.removeEventListener('abort', kill)
+    if (how === '') return readFileSync(outputFile, 'utf8')
+    signal?.throwIfAborted()
+    return stop(joinSentences(failure, lastWords(log, from) ?? `It ended with ${how}; see ${log}.`))
+  } finally {
+    closeSync(logFd)
+    closeSync(outputFd)
+    rmSync(outputFile, { force: true })
+  }
+}
+
+function joinSentences(first: string, second: string): string {
+  return first === '' ? second : `${first} ${second}`
+}

@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DataDirectory } from '../data-directory.ts'
+import { guestImageScript, runOnce } from '../programs.ts'
+import { type GuestImage, imageFile } from '../seed/image.ts'
+
+/** The small guest, built from Debian's packages unless the cache has it. */
+export async function buildGuestImage(
+  data: DataDirectory,
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<GuestImage> {
+  const path = join(data.cache, 'tiny.qcow2')
+  if (!existsSync(path)) {
+    say("Building the guest image 'tiny' from Debian's packages (some seconds, in the background) …")
+    await runOnce({
+      command: 'bash',
+      args: [guestImageScript, path],
+      env,
+      log: join(data.log, 'guest-image.log'),
+      signal,
+      failure: '',
+    })
+  }
+  return imageFile(path)
+}

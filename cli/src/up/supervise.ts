@@ -1,0 +1,99 @@
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { prepareDataDirectory } from '../data-directory.ts'
+import { takeLock } from '../lock.ts'
+import { pidFile, readPid, removePid, writePid } from '../pid-file.ts'
+import { sentenceOf, stop } from '../trouble.ts'
+import { stopDatabase } from './database.ts'
+import { stopLeftovers } from './leftovers.ts'
+import { requireFreePort } from './port.ts'
+import type { Settings } from './settings.ts'
+import { startCloud, type Supervision } from './start.ts'
+
+const graceMs = 20_000
+
+interface Listener {
+  say: (line: string) => void
+  ready: (seconds: string) => void
+}
+
+/** The life of one cloud: starts it, keeps it running, and stops it in order at a signal. Ends with a sentence on trouble. */
+export async function supervise(settings: Settings, env: NodeJS.ProcessEnv, listener: Listener): Promise<void> {
+  const { data } = settings
+  const startedAt = performance.now()
+  await prepareDataDirectory(data)
+  const lock = takeLock(data.run) ?? alreadyRuns(settings)
+  const ownPidFile = pidFile(data.run, 'supervisor')
+  writePid(ownPidFile, process.pid)
+  try {
+    await run()
+  } finally {
+    removePid(ownPidFile)
+    lock.release()
+  }
+
+  async function run(): Promise<void> {
+    const note = (line: string) =>
+      appendFileSync(join(data.log, 'supervisor.log'), `${new Date().toISOString()} ${line}\n`)
+    const say = (line: string) => {
+      note(line)
+      listener.say(line)
+    }
+    const left = await stopLeftovers(data, graceMs)
+    if (left.length > 0) say(`Stopped what an earlier run had left behind: ${left.join(', ')}.`)
+    await requireFreePort(settings.listen)
+    const halt = new AbortController()
+    const end = Promise.withResolvers<string | null>() // a sentence when it ends in trouble
+    const supervision: Supervision = {
+      settings,
+      env: childEnvironment(env, join(data.cache, 'compiled')),
+      say,
+      giveUp: end.resolve,
+      signal: halt.signal,
+      keepers: [],
+      seconds: () => `${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
+    }
+    let signals = 0
+    const onSignal = () => {
+      end.resolve(null)
+      signals += 1
+      if (signals > 1) for (const keeper of supervision.keepers) keeper.kill()
+    }
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+    const starting = startCloud(supervision)
+    starting.then(
+      () => listener.ready(supervision.seconds()),
+      (error: unknown) => end.reject(error),
+    )
+    const sentence = await end.promise.catch((error: unknown) =>
+      error instanceof Error ? error : new Error(String(error)),
+    )
+    if (sentence === null) say('Stopping the servers and the database; guests are left alone …')
+    else note(`Stopping: ${typeof sentence === 'string' ? sentence : (sentence.stack ?? sentence.message)}`)
+    halt.abort()
+    await starting.catch(() => {})
+    await Promise.all(supervision.keepers.map((keeper) => keeper.stop(graceMs)))
+    const hasDatabase = settings.database === null && readPid(pidFile(data.run, 'postgres')) !== undefined
+    if (hasDatabase)
+      await stopDatabase(data, supervision.env).catch((error: unknown) => say(sentenceOf(error) ?? String(error)))
+    note('Stopped.')
+    if (typeof sentence === 'string') stop(sentence)
+    if (sentence !== null) throw sentence
+  }
+}
+
+function alreadyRuns({ data }: Settings): never {
+  const pid = readPid(pidFile(data.run, 'supervisor'))
+  const who = pid === undefined ? '' : ` (process ${pid})`
+  return stop(
+    `The cloud in ${data.shown} is already running${who}; see it with 'pileus status', end it with 'pileus down'.`,
+  )
+}
+
+// Secrets and our own settings go to the one program that needs them, not to all.
+const keptBack = ['PILEUS_DATABASE', 'PILEUS_DATA', 'PILEUS_LISTEN', 'PILEUS_PUBLIC_URL', 'PILEUS_ADMIN_PASSWORD']
+
+function childEnvironment(env: NodeJS.ProcessEnv, compileCache: string): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => !keptBack.includes(name) && !name.startsWith('OS_'))
+  return { ...Object.fromEntries(kept), NODE_COMPILE_CACHE: compileCache }
+}
