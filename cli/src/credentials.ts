@@ -111,8 +111,12 @@ export function parseCloudsYaml(text: string): Credentials | undefined {
   }
 }
 
+/** A word for the shell that stands for exactly this text. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`
+}
+
 export function openrc(credentials: Credentials): string {
-  const quote = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`
   const variables = {
     OS_AUTH_URL: credentials.authUrl,
     OS_USERNAME: credentials.username,

@@ -8,19 +8,20 @@ import { stop } from './trouble.ts'
 type Fields = Record<string, unknown>
 
 export async function task(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
-  const flags = { data: { type: 'string' }, json: { type: 'boolean' } } as const
+  const flags = { data: { type: 'string' }, json: { type: 'boolean' }, all: { type: 'boolean' } } as const
   const { values, positionals } = readFlags('task', args, flags, { minimum: 1, maximum: 2 })
   const [verb, id] = positionals
   const credentials = getCredentials(dataDirectory(values.data ?? env['PILEUS_DATA'] ?? 'var'), env)
-  if (verb === 'list' && id === undefined) return list(await signIn(credentials), values.json === true)
+  if (verb === 'list' && id === undefined) return list(await signIn(credentials), values)
   if (verb === 'show' && id !== undefined) return show(await signIn(credentials), id, values.json === true)
   return stop(`'pileus task' knows 'list' and 'show ID'.`, 2)
 }
 
-async function list(session: Session, json: boolean): Promise<void> {
-  const reply = await request<{ tasks: Fields[] }>(session, 'GET', `${session.base}/tasks`)
+async function list(session: Session, { json, all }: { json?: boolean; all?: boolean }): Promise<void> {
+  const query = all ? '?all_projects=1' : ''
+  const reply = await request<{ tasks: Fields[] }>(session, 'GET', `${session.base}/tasks${query}`)
   if (json) return print(JSON.stringify(reply, null, 2))
-  const columns = ['id', 'kind', 'resource_id', 'state', 'step', 'created_at']
+  const columns = ['id', 'kind', 'resource', 'state', 'step', 'created_at']
   print(
     table(
       columns,
@@ -55,7 +56,7 @@ async function show(session: Session, id: string, json: boolean): Promise<void> 
 
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '-'
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean)
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 function print(text: string): void {

@@ -60,6 +60,7 @@ Signs in as DIR/clouds.yaml says, or as the OS_ variables say when OS_AUTH_URL i
 
 ${data}
   --json                 the API's own answer
+  --all                  list the tasks of every project (admin)
 `,
   test: `./pileus test: set-up, format, lint, types, dead code, tests, and the end-to-end tests (real guests where root and QEMU are).
 `,
