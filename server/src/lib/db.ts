@@ -1,6 +1,6 @@
 // The database. All access goes through here: reads need a `Db`, writes need a `Tx`, and only a transaction makes a `Tx`.
 // That is held twice: by the types, and by PostgreSQL, for outside a transaction every connection is read-only.
-import type { SQL } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import type { Log } from '#lib/log.ts'
@@ -72,6 +72,11 @@ export interface Tx extends Db, Writes {
   readonly writes: true
   /** Called once, after the whole transaction has been committed; never when it was not. */
   afterCommit(then: () => void): void
+  /**
+   * Database.publish for what must not be missed by an instant: the others are told by the commit itself, and this
+   * process has heard it before the transaction returns.
+   */
+  publish(topic: string, message: string): Promise<void>
 }
 
 export interface Database extends Db {
@@ -151,17 +156,22 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
       writes: true as const,
       rows: rowsOn(inner),
       afterCommit: (then: () => void) => void afterwards.push(then),
+      async publish(topic: string, message: string) {
+        await inner.execute(sql`select pg_notify('pileus', ${`${topic} ${message}`})`)
+        afterwards.push(() => tell(`${topic} ${message}`))
+      },
       transaction: <Result>(work: (tx: Tx) => Promise<Result>) =>
         inner.transaction((nested) => work(asTx(nested as unknown as Full, afterwards))),
     }) as unknown as Tx
 
+  const tell = (payload: string) => {
+    const blank = payload.indexOf(' ')
+    for (const { heard } of topics.get(payload.slice(0, blank)) ?? []) heard(payload.slice(blank + 1))
+  }
   const listen = () => {
     listening ??= client.listen(
       'pileus',
-      (payload) => {
-        const colon = payload.indexOf(' ')
-        for (const { heard } of topics.get(payload.slice(0, colon)) ?? []) heard(payload.slice(colon + 1))
-      },
+      tell,
       () => {
         // called at the first and at every later connection of the listener: whatever was said between is lost
         for (const all of topics.values()) for (const { lost } of all) lost?.()

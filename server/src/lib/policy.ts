@@ -162,6 +162,12 @@ function credentials(actor: Actor): Target {
       is_admin: actor.roles.includes('admin'),
       is_admin_project: true,
       trust_id: actor.trustId,
+      // Keystone's own rules look into the token
+      token: {
+        user: { id: actor.userId, domain: { id: actor.userDomainId } },
+        ...(actor.domainId !== null && { domain: { id: actor.domainId } }),
+        ...(actor.projectId !== null && { project: { id: actor.projectId, domain: { id: actor.projectDomainId } } }),
+      },
     }
     kept.set(actor, creds)
   }

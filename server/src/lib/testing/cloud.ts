@@ -39,6 +39,8 @@ export interface TestClient {
 export interface TestCloud {
   app: App
   db: Database
+  /** Of its database: for a second process on it. */
+  url: string
   /**
    * `admin` (admin of everything), `member`, `manager`, `reader` of one project, `other` (member of another project of the
    * same domain), `stranger` (no token at all).
@@ -81,6 +83,7 @@ export async function testCloud(t: Pick<TestContext, 'after'>, config: Partial<C
   return {
     app,
     db,
+    url,
     as,
     async runTasks(options = {}) {
       await drainTasks(app.world, options)
