@@ -7,6 +7,8 @@ export interface RunOptions {
   /** The program is killed after this time; 60 s unless told. */
   timeoutMs?: number
   signal?: AbortSignal
+  /** Entered before any change of user: reaches a folder whose parents the new user may not enter. */
+  cwd?: string
 }
 
 export interface RunResult {
@@ -34,9 +36,13 @@ const outputLimitBytes = 16 * 1024 * 1024
 
 /** Runs `cmd` (no shell), resolves with its output on exit 0, else throws a `RunError`. */
 export function run(cmd: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { input, timeoutMs = 60_000, signal } = options
+  const { input, timeoutMs = 60_000, signal, cwd } = options
   return new Promise((resolve, reject) => {
-    const child = spawn(cmd, args, { stdio: ['pipe', 'pipe', 'pipe'], ...(signal === undefined ? {} : { signal }) })
+    const child = spawn(cmd, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(signal === undefined ? {} : { signal }),
+      ...(cwd === undefined ? {} : { cwd }),
+    })
     const out: Buffer[] = []
     const err: Buffer[] = []
     let size = 0

@@ -1,0 +1,100 @@
+// Carries out one action that `decide` chose. Each may be broken off anywhere and be asked for again.
+import type { MachineSpec } from '@pileus/contract/agent.ts'
+import { commandLine } from './command-line.ts'
+import { ensureFolder, type MachineState, writeState } from './folder.ts'
+import { dropMemory, isMemorySaved, memoryFile, saveMemory } from './memory.ts'
+import type { Action } from './power.ts'
+import { type Launched, planLaunch, prepare, readLaunched, removeSockets, type Work, writeLaunched } from './prepare.ts'
+import { endProcess, startProcess } from './process.ts'
+import type { Qmp } from './qmp.ts'
+
+/** What came of it; `wait` says what must happen elsewhere first. */
+export interface Outcome {
+  state: MachineState
+  wait?: { doing: string; againMs: number }
+}
+
+export async function act(
+  work: Work,
+  action: Exclude<Action, { do: 'nothing' }>,
+  spec: MachineSpec,
+  state: MachineState,
+  qmp: Qmp | undefined,
+): Promise<Outcome> {
+  const { host, folder, progress } = work
+  const keep = async (changed: MachineState): Promise<Outcome> => {
+    await ensureFolder(folder, host.user)
+    await writeState(folder, changed)
+    return { state: changed }
+  }
+  const live = () => qmp ?? bug(`${action.do} needs a live QEMU`)
+  switch (action.do) {
+    case 'note':
+      return await keep(action.state)
+    case 'prepare':
+      return { state: await prepare(work, spec, state) }
+    case 'start':
+      return await start(work, spec, state)
+    case 'resume':
+      await live().do('cont')
+      return { state }
+    case 'pause':
+      await live().do('stop')
+      return { state }
+    case 'ask-shutdown':
+      await live().do('system_powerdown')
+      return await keep({ ...state, askedAtMs: Date.now() })
+    case 'save':
+      progress('saving the memory')
+      await saveMemory(folder, host.user, live(), work.signal)
+      return await keep({ ...state, saved: true, started: false })
+    case 'finish-save':
+      // Without the whole file the guest must not be given up: it goes on and is saved again.
+      if (await isMemorySaved(folder)) return await keep({ ...state, saved: true, started: false })
+      await live().do('cont')
+      return { state }
+    case 'finish-restore': {
+      const outcome = await keep({ ...state, saved: false, started: true, bootId: host.bootId, halted: null })
+      await dropMemory(folder)
+      return outcome
+    }
+    case 'end': {
+      progress('stopping')
+      const meant = state.started ? (await keep({ ...state, started: false })).state : state
+      if (action.gentlyMs > 0) await qmp?.do('quit').catch(() => {}) // it may end before it answers
+      await endProcess(folder, spec.id, action.gentlyMs)
+      return { state: meant }
+    }
+  }
+}
+
+async function start(work: Work, spec: MachineSpec, state: MachineState): Promise<Outcome> {
+  const { host, folder, progress } = work
+  await ensureFolder(folder, host.user)
+  const planned = await planLaunch(work, spec, state)
+  if (planned === undefined) return { state, wait: { doing: 'waiting for network', againMs: 1000 } }
+  progress('starting')
+  const { launch, namespace } = planned
+  const taps = spec.nics.map(({ mac }, i) => ({ mac, name: launch.taps[i] ?? '' }))
+  const fresh: Launched = { args: commandLine(launch), namespace, taps, disks: spec.disks.length }
+  // A saved guest goes back onto the board that it was saved on, to the last detail.
+  const launched = state.saved ? ((await readLaunched(folder)) ?? fresh) : fresh
+  if (!state.saved) {
+    await dropMemory(folder)
+    await writeLaunched(folder, launched)
+  }
+  await removeSockets(folder)
+  await startProcess({
+    folder,
+    user: host.user,
+    namespace: launched.namespace,
+    program: host.program,
+    args: [...launched.args, ...(state.saved ? ['-incoming', 'fd:3'] : [])],
+    ...(state.saved ? { memoryFile: memoryFile(folder) } : {}),
+  })
+  return { state }
+}
+
+function bug(message: string): never {
+  throw new Error(message)
+}

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { HostNetwork, MachineDiagnostics, MachineSpec } from '@pileus/contract/agent.ts'
+import { testHost, tinySpec, whyNoGuests } from './real-guest.testing.ts'
+
+const id = '5f0c9f0e-8a44-4c52-9a1b-6a1e6a7b3c01'
+const mac = 'fa:16:3e:00:00:05'
+const network: HostNetwork = {
+  networks: [
+    {
+      id: 'net1',
+      kind: 'vxlan',
+      segment: 4201,
+      physical: '',
+      mtu: 1450,
+      dhcpMac: 'fa:16:3e:00:00:02',
+      domain: 'example.org',
+      subnets: [
+        {
+          id: 'subnet1',
+          version: 4,
+          cidr: '10.9.0.0/24',
+          gateway: null,
+          dhcp: true,
+          dhcpAddress: '10.9.0.2',
+          raMode: null,
+          addressMode: null,
+          dns: [],
+          routes: [],
+        },
+      ],
+      remote: [],
+    },
+  ],
+  ports: [
+    {
+      id: 'port1',
+      networkId: 'net1',
+      machineId: id,
+      mac,
+      hostname: 'web',
+      up: true,
+      addresses: [{ subnetId: 'subnet1', address: '10.9.0.5' }],
+      allowedPairs: [],
+      secured: true,
+      rules: [
+        {
+          direction: 'egress',
+          version: 4,
+          protocol: null,
+          portMin: null,
+          portMax: null,
+          remoteCidr: null,
+          remoteGroup: null,
+        },
+      ],
+      dhcpOptions: [],
+    },
+  ],
+  routers: [],
+  groups: {},
+}
+const nics = [{ portId: 'port1', mac, mtu: 1450 }]
+
+test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t) => {
+  const host = await testHost(t)
+  let spec: MachineSpec = tinySpec(id, host.image, { nics })
+  const wish = (changes: Partial<MachineSpec>) => host.wish(id, (spec = { ...spec, ...changes }))
+  const ready = (power: string) => host.until(id, (status) => status.ready && status.power === power)
+
+  await t.test('it waits for its port, then boots, gets its address and its user data', async () => {
+    wish({})
+    await host.until(id, ({ doing }) => doing === 'waiting for network')
+    host.wishNetwork(network)
+    await ready('running')
+    const output = await host.console(id, 'user data ran on web')
+    assert.match(output, /10\.9\.0\.5\/24/)
+    assert.match(output, /metadata from openstack/i)
+    assert.equal((await stat(join(host.dataDir, 'machines', id, 'disks', 'root.qcow2'))).uid, 60790)
+  })
+
+  await t.test('its counters can be read', async () => {
+    const { value } = await host.ask('machine.diagnostics', { machineId: id })
+    const { cpuTimesNs, disks, nics: counted, memoryMaximumMb } = value as MachineDiagnostics
+    assert.equal(memoryMaximumMb, 128)
+    assert.ok((cpuTimesNs[0] ?? 0) > 0)
+    assert.ok(disks.length === 1 && (disks[0]?.readBytes ?? 0) > 1_000_000)
+    assert.ok(counted[0]?.mac === mac && counted[0].rxBytes > 0 && counted[0].txBytes > 0)
+  })
+
+  await t.test('QEMU runs as nobody in particular and outlives the agent', async () => {
+    const [pid] = await host.processes(id)
+    assert.equal((await stat(`/proc/${pid}`)).uid, 60790)
+    await host.killAndStart()
+    await ready('running')
+    assert.deepEqual(await host.processes(id), [pid])
+  })
+
+  await t.test('pause and go on', async () => {
+    wish({ power: 'paused' })
+    await ready('paused')
+    wish({ power: 'running' })
+    await ready('running')
+  })
+
+  await t.test('suspend to disk, lose the agent, and come back where it was', async () => {
+    wish({ power: 'suspended' })
+    await ready('suspended')
+    assert.deepEqual(await host.processes(id), [])
+    await host.killAndStart()
+    await ready('suspended')
+    wish({ power: 'running' })
+    await ready('running')
+    await assert.rejects(stat(join(host.dataDir, 'machines', id, 'memory')))
+  })
+
+  await t.test('a soft restart asks the guest, which has gone on since its suspension', async () => {
+    wish({ restart: { serial: 1, hard: false } })
+    await host.until(id, (status) => status.ready && status.restartSerial === 1)
+    const output = await host.console(id, 'metadata from', 2)
+    assert.match(output, /guest: stopping/)
+  })
+
+  await t.test('stop, then start with a config drive', async () => {
+    wish({ power: 'shutdown', shutdownSeconds: 60 })
+    await ready('shutdown')
+    assert.deepEqual(await host.processes(id), [])
+    wish({ power: 'running', configDrive: true })
+    await ready('running')
+    assert.match(await host.console(id, 'metadata from', 3), /metadata from config/)
+  })
+
+  await t.test('a QEMU that dies is a crash, and a hard restart mends it', async () => {
+    const [pid] = await host.processes(id)
+    process.kill(pid ?? 0, 'SIGKILL')
+    await host.until(id, ({ power, ready: isReady }) => power === 'crashed' && !isReady)
+    wish({ restart: { serial: 2, hard: true } })
+    await host.until(id, (status) => status.ready && status.restartSerial === 2)
+    await host.console(id, 'metadata from', 4)
+  })
+
+  await t.test('a guest that shuts itself down stays off until the wish changes', async () => {
+    wish({
+      disks: spec.disks.map((disk) => ({ ...disk, serial: 1 })), // a rebuild: user data runs again
+      metadata: { ...spec.metadata, userData: Buffer.from('#!/bin/sh\npoweroff\n').toString('base64') },
+    })
+    await host.until(id, ({ power, doing }) => power === 'shutdown' && /itself/.test(doing))
+    assert.deepEqual(await host.processes(id), [])
+    await host.killAndStart()
+    await host.until(id, ({ power, doing }) => power === 'shutdown' && /itself/.test(doing))
+  })
+
+  await t.test('delete leaves nothing', async () => {
+    wish({ power: 'running', restart: { serial: 3, hard: true } })
+    await host.until(id, ({ power }) => power === 'running')
+    host.wish(id, null)
+    await host.until(id, ({ power, ready: isReady }) => power === 'absent' && isReady)
+    assert.deepEqual(await host.processes(id), [])
+    assert.deepEqual(await readdir(join(host.dataDir, 'machines')), [])
+  })
+})
+
+test('what can never be is told in a sentence', { skip: whyNoGuests(), timeout: 120_000 }, async (t) => {
+  const host = await testHost(t)
+  const disk = { id: 'root', role: 'root' as const, sizeMb: 200, image: host.image, serial: 0 }
+  host.wish('small', tinySpec('small', host.image, { disks: [{ ...disk, sizeMb: 10 }] }))
+  const tooSmall = await host.until('small', ({ error }) => error !== null)
+  assert.match(tooSmall.error ?? '', /needs a disk of 96 MB, and the flavor gives 10 MB/)
+  const wrong = { ...host.image, imageId: 'tiny', sha512: '0'.repeat(128) }
+  host.wish('forged', tinySpec('forged', host.image, { disks: [{ ...disk, image: wrong }] }))
+  const forged = await host.until('forged', ({ error }) => error !== null)
+  assert.match(forged.error ?? '', /checksum/)
+  const lost = { ...host.image, imageId: 'lost' }
+  host.wish('lost', tinySpec('lost', host.image, { disks: [{ ...disk, image: lost }] }))
+  assert.match((await host.until('lost', ({ error }) => error !== null)).error ?? '', /no longer there/)
+  assert.deepEqual(
+    (await readdir(join(host.dataDir, 'images'))).filter((name) => !name.startsWith('tiny-')),
+    [],
+  )
+})
