@@ -1,0 +1,2 @@
+// The door of the simulated cloud.
+export { type SimCloud, simCloud } from './cloud.ts'
