@@ -19,6 +19,7 @@ import {
   type TokenReader,
   tokenReader,
 } from '#identity'
+import { imageService } from '#image'
 
 export interface App {
   world: World
@@ -45,7 +46,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
   setPasswordConcurrency(config.passwordConcurrency)
   keepCatalogFresh(world)
   const tokens = tokenReader(db)
-  const services: Service[] = [identityService(tokens), taskService]
+  const services: Service[] = [identityService(tokens), imageService, taskService]
   for (const service of services) {
     if (service.quotas) registerQuotas(service.name, service.quotas)
     if (service.subscriptions) subscribe(service.subscriptions)

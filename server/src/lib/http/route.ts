@@ -18,7 +18,7 @@ type Shape<Schema> = Schema extends TSchema ? Static<Schema> : undefined
 export type QueryValues = Record<string, string | string[]>
 
 /** What a handler is given. */
-export interface Request<Body = undefined> {
+export interface Request<Body = unknown> {
   readonly actor: Actor
   readonly db: World['db']
   readonly world: World

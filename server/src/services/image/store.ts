@@ -1,0 +1,107 @@
+// Where image data lies: files in <data>/images, written beside their place and renamed into it when they are whole.
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Config } from '#lib/config.ts'
+import { Fault } from '#lib/fault.ts'
+import { type Found, headBytes, inspect } from './format.ts'
+
+export interface Stored {
+  size: number
+  checksum: string // md5, hex
+  sha512: string // hex
+  found: Found
+}
+
+const dirOf = (config: Config) => join(config.data, 'images')
+const pathOf = (config: Config, file: string) => join(dirOf(config), file)
+const unfinished = '.part'
+
+/**
+ * Streams `data` to the file, hashed as it passes, fsynced, and only then under its name. `check` sees what the bytes are
+ * before more than the head was taken, and may throw. Nothing is left behind when it fails.
+ */
+export async function putImage(
+  config: Config,
+  file: string,
+  data: Readable,
+  check: (found: Found) => void,
+): Promise<Stored> {
+  await mkdir(dirOf(config), { recursive: true })
+  const part = pathOf(config, file) + unfinished
+  const md5 = createHash('md5')
+  const sha512 = createHash('sha512')
+  let size = 0
+  let found: Found | undefined
+  let head = Buffer.alloc(0)
+  const look = () => {
+    found = inspect(head)
+    check(found)
+  }
+  const pass = new Transform({
+    highWaterMark: 1 << 20,
+    transform(chunk: Buffer, _encoding, done) {
+      try {
+        size += chunk.length
+        if (!found) {
+          head = Buffer.concat([head, chunk.subarray(0, headBytes - head.length)])
+          if (head.length >= headBytes) look()
+        }
+        md5.update(chunk)
+        sha512.update(chunk)
+        done(null, chunk)
+      } catch (error) {
+        done(error as Error)
+      }
+    },
+    flush(done) {
+      try {
+        if (!found) look()
+        done()
+      } catch (error) {
+        done(error as Error)
+      }
+    },
+  })
+  try {
+    await pipeline(data, pass, createWriteStream(part, { flush: true, highWaterMark: 1 << 20, mode: 0o640 }))
+    await rename(part, pathOf(config, file))
+  } catch (error) {
+    await rm(part, { force: true })
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ENOSPC')
+      throw new Fault('tooLarge', 'There is not enough space left to store the image.', { cause: error })
+    throw error
+  }
+  return { size, checksum: md5.digest('hex'), sha512: sha512.digest('hex'), found: found! }
+}
+
+/** The bytes from `start` to `end` (inclusive), or all. Throws notFound when the file is not there. */
+export async function openImageFile(
+  config: Config,
+  file: string,
+  range?: { start: number; end: number },
+): Promise<Readable> {
+  await stat(pathOf(config, file)).catch(() => {
+    throw new Fault('notFound', 'The data of this image cannot be found.')
+  })
+  return createReadStream(pathOf(config, file), { highWaterMark: 1 << 20, ...range })
+}
+
+/** Removes the file; that it is gone already is fine. */
+export async function ensureNoImageFile(config: Config, file: string): Promise<void> {
+  await rm(pathOf(config, file), { force: true })
+}
+
+/** Uploads that a killed process left unfinished: parts that nobody has written to for an hour. */
+export async function sweepUnfinished(config: Config): Promise<void> {
+  const hourAgo = Date.now() - 3_600_000
+  for (const name of await readdir(dirOf(config)).catch(() => [])) {
+    if (!name.endsWith(unfinished)) continue
+    const { mtimeMs } = await stat(pathOf(config, name))
+    if (mtimeMs < hourAgo) await rm(pathOf(config, name), { force: true })
+  }
+}
