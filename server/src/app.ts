@@ -1,5 +1,7 @@
 // The only file that knows all services and all clouds.
 import type { FastifyInstance } from 'fastify'
+import type { CloudReports } from './clouds/cloud.ts'
+import { type SimCloud, simCloud } from './clouds/sim/index.ts'
 import type { Config } from '#lib/config.ts'
 import type { Database } from '#lib/db.ts'
 import { subscribe } from '#lib/event.ts'
@@ -26,14 +28,20 @@ export interface App {
   server: FastifyInstance
   services: readonly Service[]
   tokens: TokenReader
+  /** The simulated cloud, where the region's hosts are simulated. */
+  sim: SimCloud | undefined
   /** Bootstraps an empty, migrated database. */
   prepare(): Promise<void>
+  /** Begins what runs beside requests: hosts are announced, agents are let in. Before listening. */
+  start(): Promise<void>
   close(): Promise<void>
 }
 
 /** Everything of one process, not yet listening and with no worker. */
 export function makeApp(db: Database, config: Config, log: Log): App {
-  const drivers: Drivers = {} as Drivers
+  const reports: CloudReports = silentReports
+  const cloud = simCloud({ db, config, log }, reports)
+  const drivers: Drivers = { ...cloud.drivers }
   const world: World = {
     db,
     config,
@@ -71,10 +79,27 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     server,
     services,
     tokens,
+    sim: cloud,
+    start: () => cloud.start(server),
     prepare: () => bootstrap(db.transaction, { services, region: config.region, adminPassword: config.adminPassword }),
     async close() {
+      await cloud.close()
       await server.close()
       await db.close()
     },
   }
+}
+
+// Until compute and network hand over their own (`computeReports`, `networkReports`): nobody listens.
+const silentReports: CloudReports = {
+  compute: {
+    machineSeen: async () => {},
+    hostsSeen: async () => {},
+    hostsAlive: async () => {},
+    machinesOn: async () => [],
+  },
+  network: {
+    describeHost: async () => ({ networks: [], ports: [], routers: [], groups: {} }),
+    portsSeen: async () => {},
+  },
 }

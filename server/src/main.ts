@@ -31,6 +31,7 @@ async function serve(): Promise<void> {
   const log = makeLog('server', settings.logLevel)
   const db = openDatabase(databaseUrl(settings), log, { connections: settings.databaseConnections })
   const app = makeApp(db, settings, log)
+  await app.start()
   const worker = settings.role === 'api' ? undefined : await startWorker(app.world, { slots: settings.taskSlots })
   const colon = settings.listen.lastIndexOf(':')
   const host = settings.listen.slice(0, colon).replace(/^\[|\]$/g, '')

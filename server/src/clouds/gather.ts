@@ -1,6 +1,6 @@
 // Calls that come in one tick of the event loop become one: a busy process asks the database little more than an idle one.
 
-/** `each(item)` answers what `all` says of it; `all` is called once for the items of one tick, one answer for each. */
+/** `each(item)` answers what `all` says of it; `all` is called once for the items of one tick, and gives one answer for each. */
 export function gather<Item, Answer>(all: (items: Item[]) => Promise<Answer[]>): (item: Item) => Promise<Answer> {
   let waiting: { item: Item; answered: (answer: Answer) => void; failed: (error: unknown) => void }[] = []
   const flush = async () => {
@@ -8,7 +8,7 @@ export function gather<Item, Answer>(all: (items: Item[]) => Promise<Answer[]>):
     waiting = []
     try {
       const answers = await all(calls.map(({ item }) => item))
-      for (const [i, call] of calls.entries()) call.answered(answers[i] as Answer)
+      for (const [i, answer] of answers.entries()) calls[i]?.answered(answer)
     } catch (error) {
       for (const call of calls) call.failed(error)
     }

@@ -31,7 +31,7 @@ const heartbeatMs = 5000
 export interface SimCloud extends Cloud {
   readonly failures: Failures
   /** The guest ends by itself: as `shutdown` when it powered off, as `crashed` when its emulator died. */
-  guestEnds(machineId: string, power: 'shutdown' | 'crashed'): Promise<void>
+  guestEnds: (machineId: string, power: 'shutdown' | 'crashed') => Promise<void>
   /** Everything there is, on any host. */
   machines(): Promise<SimMachine[]>
 }
@@ -199,7 +199,7 @@ export function simCloud(world: CloudWorld, reports: CloudReports): SimCloud {
           .set({ power })
           .where(and(eq(simMachine.region, region), eq(simMachine.id, machineId)))
           .returning()
-        if (!machine) return notFound('Machine', machineId)
+        if (!machine) notFound('Machine', machineId)
         await reports.compute.machineSeen(tx, region, machineId, statusOf(machine, false))
         await wakeTask(tx, `server:${machineId}`)
       })

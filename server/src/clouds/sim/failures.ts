@@ -5,13 +5,13 @@ export interface Failures {
   /** How many calls the drivers have had. */
   readonly calls: number
   /** The n-th call from now on (0: the next one) throws once, as an unexpected error would. */
-  failCall(n: number): void
+  failCall: (n: number) => void
   /** The host does not answer: what is asked of it stays under way until it is back. */
-  hostDown(host: string, down: boolean): Promise<void>
+  hostDown: (host: string, down: boolean) => Promise<void>
   /** The machine never gets ready until it is released. */
-  hold(machineId: string, held: boolean): Promise<void>
+  hold: (machineId: string, held: boolean) => Promise<void>
   /** Starting the machine is refused with that sentence; null lets it start again. */
-  refuse(machineId: string, sentence: string | null): void
+  refuse: (machineId: string, sentence: string | null) => void
 }
 
 export interface FailureState extends Failures {
@@ -31,7 +31,6 @@ export function failures(wake: (machineIds: string[]) => Promise<unknown>): Fail
   const held = new Set<string>()
   const refused = new Map<string, string>()
   const waiting = new Map<string, Set<string>>()
-  const put = (set: Set<string>, key: string, there: boolean) => void (there ? set.add(key) : set.delete(key))
   let calls = 0
   return {
     get calls() {
@@ -60,4 +59,9 @@ export function failures(wake: (machineIds: string[]) => Promise<unknown>): Fail
       if (sentence !== undefined) throw new Fault('unavailable', sentence)
     },
   }
+}
+
+function put(set: Set<string>, key: string, there: boolean): void {
+  if (there) set.add(key)
+  else set.delete(key)
 }

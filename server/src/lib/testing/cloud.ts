@@ -2,8 +2,10 @@
 import type { TestContext } from 'node:test'
 import type { InjectOptions } from 'fastify'
 import { type App, makeApp } from '#app'
+import type { SimCloud } from '../../clouds/sim/index.ts'
 import { type Config, readConfig } from '#lib/config.ts'
 import { type Database, openDatabase } from '#lib/db.ts'
+import { bug } from '#lib/fault.ts'
 import { makeLog } from '#lib/log.ts'
 import { testDatabase } from '#lib/testing/database.ts'
 import { allDefinitions, type Task } from '#lib/task.ts'
@@ -39,6 +41,8 @@ export interface TestClient {
 export interface TestCloud {
   app: App
   db: Database
+  /** The simulated hosts: its `failures` break them, `guestEnds` and `machines` look behind the API. */
+  readonly sim: SimCloud
   /** Of its database: for a second process on it. */
   url: string
   /**
@@ -72,6 +76,7 @@ export async function testCloud(t: Pick<TestContext, 'after'>, config: Partial<C
   })
   const db = openDatabase(url, log, { connections: 4 })
   const app = makeApp(db, settings, log)
+  await app.start()
   await app.server.ready()
   t.after(async () => {
     await app.close()
@@ -84,6 +89,9 @@ export async function testCloud(t: Pick<TestContext, 'after'>, config: Partial<C
     app,
     db,
     url,
+    get sim() {
+      return app.sim ?? bug('this cloud has no simulated hosts')
+    },
     as,
     async runTasks(options = {}) {
       await drainTasks(app.world, options)
