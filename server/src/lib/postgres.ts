@@ -133,6 +133,7 @@ async function untilReady(url: string, ended: () => boolean, logFile: string): P
       if (ended() || i >= 300) {
         throw new Error(
           `PostgreSQL did not start: ${lastLine(await readFile(logFile, 'utf8').catch(() => String(error)))}`,
+          { cause: error },
         )
       }
     } finally {

@@ -79,25 +79,25 @@ export interface Run<Input> {
 export type Commit = (tx: Tx) => Promise<unknown>
 /** What a step says at its end. A value, so that a test can compare it. */
 export type Outcome =
-  | { readonly then: 'next' | 'done'; readonly commit: Commit | undefined }
-  | { readonly then: 'again'; readonly afterMs: number; readonly commit: Commit | undefined }
-  | { readonly then: 'goto'; readonly step: string; readonly commit: Commit | undefined }
+  | { readonly verdict: 'next' | 'done'; readonly commit: Commit | undefined }
+  | { readonly verdict: 'again'; readonly afterMs: number; readonly commit: Commit | undefined }
+  | { readonly verdict: 'goto'; readonly step: string; readonly commit: Commit | undefined }
 
 /** On to the following step; after the last one the task is done. */
 export function next(commit?: Commit): Outcome {
-  return { then: 'next', commit }
+  return { verdict: 'next', commit }
 }
 /** The task is done, whatever steps are left. */
 export function done(commit?: Commit): Outcome {
-  return { then: 'done', commit }
+  return { verdict: 'done', commit }
 }
 /** The same step once more, after that many seconds or as soon as somebody calls `wakeTask` with the task's key. */
 export function again(seconds: number, commit?: Commit): Outcome {
-  return { then: 'again', afterMs: seconds * 1000, commit }
+  return { verdict: 'again', afterMs: seconds * 1000, commit }
 }
 /** On to a step by name. */
 export function goTo(step: string, commit?: Commit): Outcome {
-  return { then: 'goto', step, commit }
+  return { verdict: 'goto', step, commit }
 }
 
 type Step<Input> = (run: Run<Input>) => Promise<Outcome>

@@ -245,7 +245,7 @@ async function runStep(
     task: { id: task.id, projectId: task.projectId, attempt: task.attempt },
   }
   const outcome = await step(run)
-  if (outcome.then === 'again' && Date.now() > task.deadlineAt.getTime()) {
+  if (outcome.verdict === 'again' && Date.now() > task.deadlineAt.getTime()) {
     throw new Fault('unavailable', `Gave up: ${words(name)} did not come to an end in time.`)
   }
   return outcome
@@ -265,8 +265,8 @@ async function conclude(
 ): Promise<string | undefined> {
   const names = Object.keys(definition.steps)
   const following =
-    outcome.then === 'goto' ? outcome.step : outcome.then === 'next' ? names[names.indexOf(name) + 1] : undefined
-  const stays = outcome.then === 'again'
+    outcome.verdict === 'goto' ? outcome.step : outcome.verdict === 'next' ? names[names.indexOf(name) + 1] : undefined
+  const stays = outcome.verdict === 'again'
   if (stays && !outcome.commit) {
     // Nothing to commit: only go to sleep, unless it was woken meanwhile.
     await db.transaction((tx) => sleep(tx, task, name, outcome.afterMs))
