@@ -169,14 +169,10 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
     for (const { heard } of topics.get(payload.slice(0, blank)) ?? []) heard(payload.slice(blank + 1))
   }
   const listen = () => {
-    listening ??= client.listen(
-      'pileus',
-      tell,
-      () => {
-        // called at the first and at every later connection of the listener: whatever was said between is lost
-        for (const all of topics.values()) for (const { lost } of all) lost?.()
-      },
-    )
+    listening ??= client.listen('pileus', tell, () => {
+      // called at the first and at every later connection of the listener: whatever was said between is lost
+      for (const all of topics.values()) for (const { lost } of all) lost?.()
+    })
     listening.catch((error: unknown) => {
       listening = undefined
       log.warn({ err: error }, 'cannot listen to the database')
