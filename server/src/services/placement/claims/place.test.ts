@@ -29,6 +29,8 @@ async function processes(t: TestContext, count: number): Promise<Database[]> {
     await Promise.all(all.map((db) => db.close()))
     await drop()
   })
+  // connections take longer than claims: without them open, one process would be done before the other begins
+  await Promise.all([...all, ...all, ...all].map((db) => db.ping()))
   return all
 }
 
