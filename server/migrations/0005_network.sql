@@ -162,6 +162,8 @@ create table port (
   wired boolean not null default false,
   -- made by and for its server, and goes with it; a port that existed before is only let go
   made_for_server boolean not null default false,
+  -- its place among the server's NICs
+  device_place integer not null default 0,
   device_tag text,
   tags text[] not null default '{}',
   revision integer not null default 1,

@@ -143,6 +143,7 @@ export const port = pgTable('port', {
   host: text().notNull().default(''),
   wired: boolean().notNull().default(false),
   madeForServer: boolean('made_for_server').notNull().default(false),
+  devicePlace: integer('device_place').notNull().default(0),
   deviceTag: text('device_tag'),
   ...tagged,
 })
