@@ -1,0 +1,138 @@
+// Rules of the house that enumerate: they hold for every route, task and table that anyone adds.
+import assert from 'node:assert/strict'
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { is } from 'drizzle-orm'
+import { getTableConfig, PgTable } from 'drizzle-orm/pg-core'
+import { sql } from '#lib/db.ts'
+import type { Route, Service } from '#lib/http/route.ts'
+import { readMigrations } from '#lib/migrate.ts'
+import { testCloud } from '#lib/testing/cloud.ts'
+
+const someId = '00000000-0000-4000-8000-000000000000'
+
+interface Door {
+  service: Service
+  route: Route
+  path: string
+  name: string
+}
+
+function doors(services: readonly Service[]): Door[] {
+  return services.flatMap((service) => {
+    const at = (route: Route, path: string): Door[] => {
+      const concrete = `${service.mount}${path}`.replaceAll(/:[A-Za-z]+/g, someId).replaceAll('*', 'x')
+      const name = `${service.name} ${route.method} ${path}`
+      if (!route.actions) return [{ service, route, path: concrete, name }]
+      return Object.entries(route.actions).map(([action, each]) => ({
+        service,
+        route: each,
+        path: concrete,
+        name: `${name} ${action}`,
+      }))
+    }
+    return [
+      ...service.routes.flatMap((route) => at(route, `${service.prefix}${route.path}`)),
+      ...(service.rootRoutes ?? []).flatMap((route) => at(route, route.path)),
+    ]
+  })
+}
+
+test('every route names a rule that exists', async (t) => {
+  const cloud = await testCloud(t)
+  for (const { service, route, name } of doors(cloud.app.services)) {
+    const known = route.policy === 'public' || route.policy === 'authenticated' || route.policy in service.policies
+    assert.ok(known, `${name}: the rule ${route.policy} is not among the service's policies`)
+  }
+})
+
+test('every rule that refers to another one finds it', async (t) => {
+  const cloud = await testCloud(t)
+  for (const { name, policies } of cloud.app.services) {
+    for (const [rule, text] of Object.entries(policies)) {
+      for (const [, other] of text.matchAll(/rule:([^\s()]+)/g))
+        assert.ok(other! in policies, `${name}: ${rule} refers to ${other}`)
+    }
+  }
+})
+
+test('a stranger is refused at every door but the public ones', async (t) => {
+  const cloud = await testCloud(t)
+  const stranger = cloud.as('stranger')
+  for (const { route, path, name } of doors(cloud.app.services)) {
+    if (route.policy === 'public') continue
+    const call = {
+      GET: stranger.get,
+      HEAD: stranger.head,
+      DELETE: stranger.delete,
+      POST: stranger.post,
+      PUT: stranger.put,
+      PATCH: stranger.patch,
+    }[route.method]
+    const answer = await call(path)
+    assert.equal(answer.status, 401, `${name} answers a stranger with ${answer.status}`)
+  }
+})
+
+test('nothing that a member sends makes a 500: no body, an empty one, a wrong one, ids of nothing', async (t) => {
+  const cloud = await testCloud(t)
+  const bodies = [undefined, {}, [], 'text', { x: { y: [1, null, 'ü'] } }]
+  for (const who of ['member', 'admin'] as const) {
+    for (const { route, path, name } of doors(cloud.app.services)) {
+      if (route.stream || route.policy === 'public') continue
+      for (const body of route.method === 'GET' || route.method === 'HEAD' || route.method === 'DELETE'
+        ? [undefined]
+        : bodies) {
+        const client = cloud.as(who)
+        const options = { headers: {} }
+        const answer =
+          route.method === 'GET' || route.method === 'HEAD'
+            ? await client.get(path, options)
+            : route.method === 'DELETE'
+              ? await client.delete(path, options)
+              : await { POST: client.post, PUT: client.put, PATCH: client.patch }[route.method](path, body, options)
+        assert.ok(
+          answer.status < 500 || answer.status === 501,
+          `${name} as ${who} with ${JSON.stringify(body)}: ${answer.status} ${answer.text.slice(0, 300)}`,
+        )
+      }
+    }
+  }
+})
+
+test('the tables in the code are those that the migrations make', async (t) => {
+  const cloud = await testCloud(t)
+  const rows = await cloud.db.rows<{ table_name: string; column_name: string; is_nullable: string; udt_name: string }>(
+    sql`select table_name, column_name, is_nullable, udt_name from information_schema.columns where table_schema = 'public'`,
+  )
+  const real = new Map(rows.map((row) => [`${row.table_name}.${row.column_name}`, row]))
+  const src = import.meta.dirname
+  const files = globSync('{lib,services,clouds}/**/*.ts', { cwd: src }).filter(
+    (file) => !file.includes('.test.') && !file.includes('testing'),
+  )
+  let seen = 0
+  for (const file of files) {
+    const exported = Object.values((await import(join(src, file))) as Record<string, unknown>)
+    for (const table of exported) {
+      if (!is(table, PgTable)) continue
+      const { name, columns } = getTableConfig(table)
+      seen++
+      for (const column of columns) {
+        const found = real.get(`${name}.${column.name}`)
+        assert.ok(found, `${file}: the database has no ${name}.${column.name}`)
+        assert.equal(
+          found.is_nullable === 'NO',
+          column.notNull || column.primary,
+          `${name}.${column.name}: null or not`,
+        )
+      }
+    }
+  }
+  assert.ok(seen > 10, 'tables were found')
+})
+
+test('migrations have numbers of their own', () => {
+  const numbers = readMigrations().map(({ name }) => name.slice(0, 4))
+  assert.deepEqual(numbers, [...new Set(numbers)])
+})
