@@ -126,24 +126,19 @@ function at(schema: unknown, version: Version): unknown {
 export function requireValid(checker: Checker, value: unknown, what: string): void {
   if (checker.Check(value)) return
   const errors = checker.Errors(value)
+  const unknownField = errors.find(({ keyword, message }) => keyword === 'boolean' && message === 'schema is false')
+  if (unknownField) throw new Fault('invalid', `Invalid input: unknown field ${dotted(unknownField.instancePath)}.`)
   // the deepest complaint is the one that helps; a union complains about each of its branches first
   const error = errors.toSorted((a, b) => depth(b.instancePath) - depth(a.instancePath))[0]
-  const path = error?.instancePath.slice(1).replaceAll('/', '.') ?? ''
-  const unknownField = errors.find((each) => each.keyword === 'additionalProperties')
-  if (unknownField && depth(unknownField.instancePath) >= depth(error?.instancePath ?? '')) {
-    const names = (unknownField.params as { additionalProperties?: string[] } | undefined)?.additionalProperties ?? []
-    const inside = unknownField.instancePath.slice(1).replaceAll('/', '.')
-    throw new Fault(
-      'invalid',
-      `Invalid input${inside ? ` for field ${inside}` : ''}: unknown field ${names.join(', ') || '?'}.`,
-    )
-  }
-  throw new Fault(
-    'invalid',
-    `Invalid input for ${path ? `field ${path}` : `the ${what}`}: ${shown(value, error?.instancePath ?? '')}${error?.message ?? 'is wrong'}.`,
-  )
+  const path = dotted(error?.instancePath ?? '')
+  const names = (error?.params as { requiredProperties?: string[] } | undefined)?.requiredProperties
+  const why = names
+    ? `it must have ${names.join(', ')}`
+    : `${shown(value, error?.instancePath ?? '')}${error?.message ?? 'is wrong'}`
+  throw new Fault('invalid', `Invalid input for ${path ? `field ${path}` : `the ${what}`}: ${why}.`)
 }
 
+const dotted = (instancePath: string) => instancePath.slice(1).replaceAll('/', '.')
 const depth = (path: string) => path.split('/').length
 
 function shown(value: unknown, path: string): string {

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Type } from 'typebox'
+import { negotiate, parseVersion, versionText } from '#lib/microversion.ts'
+import { nullable, requireValid, since, strict, until, versioned } from '#lib/http/schema.ts'
+import { makeEnforcer } from '#lib/policy.ts'
+import { testCloud } from '#lib/testing/cloud.ts'
+import { view, type Viewer } from '#lib/view.ts'
+
+test('versions are compared as numbers and refused by name', () => {
+  assert.ok(parseVersion('2.10') > parseVersion('2.9'))
+  assert.equal(versionText(parseVersion('2.96')), '2.96')
+  for (const bad of ['2', '2.x', '2.01', 'v2.1', '2.1.1', ''])
+    assert.throws(() => parseVersion(bad), { kind: 'invalid' })
+  const range = { name: 'compute', legacyHeader: 'X-OpenStack-Nova-API-Version', min: '2.1', max: '2.96' }
+  assert.equal(negotiate(range, {}), 2001)
+  assert.equal(negotiate(range, { 'openstack-api-version': 'volume 3.5, compute 2.37' }), 2037)
+  assert.equal(negotiate(range, { 'x-openstack-nova-api-version': '2.5' }), 2005)
+  assert.equal(negotiate(range, { 'openstack-api-version': 'compute latest' }), 2096)
+  assert.throws(() => negotiate(range, { 'openstack-api-version': 'compute 2.97' }), { kind: 'notAcceptable' })
+})
+
+test('a field of a later version is unknown to an earlier one', () => {
+  const schema = strict({
+    name: Type.String(),
+    tags: Type.Optional(since('2.52', Type.Array(Type.String()))),
+    files: Type.Optional(until('2.56', Type.String())),
+    inner: Type.Optional(strict({ deep: Type.Optional(since('2.60', nullable(Type.Integer()))) })),
+  })
+  const at = versioned(schema)
+  const accepts = (version: string, body: object) => at(parseVersion(version)).Check(body)
+  assert.equal(accepts('2.51', { name: 'a', tags: [] }), false)
+  assert.equal(accepts('2.52', { name: 'a', tags: [] }), true)
+  assert.equal(accepts('2.56', { name: 'a', files: 'x' }), true)
+  assert.equal(accepts('2.57', { name: 'a', files: 'x' }), false)
+  assert.equal(accepts('2.59', { name: 'a', inner: { deep: 1 } }), false)
+  assert.equal(accepts('2.60', { name: 'a', inner: { deep: null } }), true)
+  assert.throws(() => requireValid(at(2001), { name: 'a', tags: [] }, 'body'), /unknown field tags/)
+  assert.throws(() => requireValid(at(2001), { name: 5 }, 'body'), /field name: '5' /)
+})
+
+test('a view shows what the version and the policy allow', () => {
+  interface Row {
+    id: string
+    host: string
+    projectId: string
+  }
+  const rows = view<Row>(['thing', 'things'], {
+    id: (r) => r.id,
+    tags: { since: '2.26', get: () => [] },
+    old: { until: '2.30', get: () => 1 },
+    host: { policy: 'hosts', get: (r) => r.host },
+    nothing: () => undefined,
+  })
+  const policy = makeEnforcer({ hosts: 'role:admin' })
+  const viewer = (version: string, roles: string[]) =>
+    ({
+      version: parseVersion(version),
+      policy,
+      actor: { roles, projectId: 'p' },
+      baseUrl: '',
+      region: '',
+    }) as unknown as Viewer
+  const row = { id: '1', host: 'h', projectId: 'p' }
+  assert.deepEqual(rows.show(row, viewer('2.1', ['reader'])), { thing: { id: '1', old: 1 } })
+  assert.deepEqual(rows.list([row], viewer('2.31', ['admin'])), { things: [{ id: '1', tags: [], host: 'h' }] })
+})
+
+test('bodies that cannot be read are refused, each with a request id', async (t) => {
+  const cloud = await testCloud(t, { maxBodyKb: 4 })
+  const member = cloud.as('member')
+  const json = { 'content-type': 'application/json' }
+  const send = (raw: string | Buffer, headers: Record<string, string> = json) =>
+    member.post('/image/v2/images', undefined, { raw, headers })
+  for (const [raw, status, word] of [
+    ['{"name": ', 400, /not valid JSON/],
+    [Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), 400, /not valid UTF-8/],
+    ['{"name": "a\\u0000b"}', 400, /U\+0000/],
+    ['{"__proto__": {"isAdmin": true}}', 400, /__proto__/],
+    [JSON.stringify({ name: 'x'.repeat(5000) }), 413, /larger than 4 KiB/],
+  ] as const) {
+    const answer = await send(raw)
+    assert.equal(answer.status, status, String(raw).slice(0, 40))
+    assert.match(answer.json.message, word)
+    assert.match(answer.headers['x-openstack-request-id'] ?? '', /^req-[0-9a-f-]{36}$/)
+  }
+  assert.equal((await send('name=a', { 'content-type': 'text/plain' })).status, 415)
+  assert.equal((await member.get('/image/v2/images/%00')).status, 404)
+  assert.equal((await member.get('/image/v2/images?name=%00')).status, 400)
+  assert.equal((await member.get('/image/v2/images/%E0%A4%A')).status, 400)
+  assert.equal((await member.get('/nowhere')).status, 404)
+  assert.equal((await member.post('/image/v2/schemas/image', {})).status, 405)
+})
+
+test('health, readiness and metrics', async (t) => {
+  const cloud = await testCloud(t)
+  const stranger = cloud.as('stranger')
+  assert.equal((await stranger.get('/healthz')).status, 200)
+  assert.equal((await stranger.get('/readyz')).status, 200)
+  await stranger.get('/identity/v3')
+  assert.match(
+    (await stranger.get('/metrics')).text,
+    /pileus_http_request_seconds_count\{service="identity",method="GET"/,
+  )
+})

@@ -1,0 +1,99 @@
+// Take-over of a killed worker, with a real process that is really killed.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { Type } from 'typebox'
+import { openDatabase, sql } from '#lib/db.ts'
+import { makeLog } from '#lib/log.ts'
+import { done, next, startTask, task } from '#lib/task.ts'
+import { testCloud } from '#lib/testing/cloud.ts'
+import { testDatabase } from '#lib/testing/database.ts'
+import { startWorker } from '#lib/worker.ts'
+import type { World } from '#lib/world.ts'
+
+const reached: string[] = []
+const survivor = task({
+  kind: 'probe.survivor',
+  input: Type.Object({}),
+  deadline: '1m',
+  steps: {
+    async hold({ signal }) {
+      reached.push('hold')
+      // the first process never comes back from here; the one that takes over does
+      if (process.env['PILEUS_TEST_HOLD']) await once(signal, 'abort')
+      return next()
+    },
+    async finish() {
+      reached.push('finish')
+      return done()
+    },
+  },
+  failed: async () => {},
+})
+
+/** The world of a bare worker: tasks only. */
+function bareWorld(url: string): World {
+  const log = makeLog('test', 'error')
+  return {
+    db: openDatabase(url, log, { connections: 3 }),
+    log,
+    config: {} as World['config'],
+    drivers: () => ({}) as never,
+  }
+}
+
+if (process.env['PILEUS_TEST_HOLD']) {
+  const world = bareWorld(process.env['PILEUS_TEST_HOLD'])
+  await startWorker(world, { slots: 1 })
+} else {
+  test('the task of a killed process goes on in another one, at the same step', async (t) => {
+    const { url, drop } = await testDatabase('empty_of_all', async () => {})
+    const world = bareWorld(url)
+    const child = spawn(process.execPath, [import.meta.filename], {
+      env: { PATH: process.env['PATH'], PILEUS_TEST_HOLD: url },
+      stdio: 'inherit',
+    })
+    t.after(async () => {
+      child.kill('SIGKILL')
+      await world.db.close()
+      await drop()
+    })
+    await world.db.transaction((tx) => startTask(tx, survivor, {}, { key: 'probe:survivor', region: 'local' }))
+    const state = async () =>
+      (await world.db.rows<{ state: string; step: string }>(sql`select state, step from task`))[0]
+    while ((await state())?.state !== 'running') assert.equal(child.exitCode, null)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const worker = await startWorker(world, { slots: 1 })
+    while ((await state())?.state !== 'done') assert.notEqual((await state())?.state, 'failed')
+    await worker.stop()
+    assert.deepEqual(reached, ['hold', 'finish'])
+  })
+
+  test('the owner sees a task with its steps, others do not', async (t) => {
+    const cloud = await testCloud(t)
+    const member = cloud.as('member')
+    const id = await cloud.db.transaction((tx) =>
+      startTask(tx, survivor, {}, { key: 'probe:mine', region: 'local', projectId: member.projectId }),
+    )
+    const before = await member.get(`/tasks/${id}`)
+    assert.deepEqual(
+      before.json.task.steps.map((s: { name: string; state: string }) => `${s.name} ${s.state}`),
+      ['hold running', 'finish waiting'],
+    )
+    await cloud.runTasks()
+    const after = await member.get(`/tasks/${id}`)
+    assert.deepEqual(
+      [
+        after.json.task.state,
+        after.json.task.steps.map((s: { name: string; state: string }) => `${s.name} ${s.state}`),
+      ],
+      ['done', ['hold done', 'finish done']],
+    )
+    assert.equal((await member.get('/tasks')).json.tasks.length, 1)
+    assert.equal((await cloud.as('other').get(`/tasks/${id}`)).status, 404)
+    assert.equal((await cloud.as('other').get('/tasks')).json.tasks.length, 0)
+    assert.equal((await cloud.as('stranger').get('/tasks')).status, 401)
+  })
+}
