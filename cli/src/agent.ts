@@ -1,16 +1,19 @@
-import { dataDirectory } from './data-directory.ts'
+import { join } from 'node:path'
+import { dataDirectory, prepareDataDirectory } from './data-directory.ts'
 import { agentMain } from './programs.ts'
 import { stop } from './trouble.ts'
+import { openPassage } from './up/passage.ts'
 
 /** Becomes the agent of this machine: the process is replaced, so that signals and exit codes are the agent's own. */
-export function agent(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+export async function agent(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const { given, rest } = takeData(args)
   const data = dataDirectory(given ?? env['PILEUS_DATA'] ?? 'var')
   if (process.getuid?.() !== 0) stop('The agent needs root, for network namespaces and guests.')
+  await prepareDataDirectory(data)
+  const agentData = join(await openPassage(data.path), 'agent')
   const kept = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined))
   if (process.execve === undefined) throw new Error('this platform cannot replace a process')
-  process.execve(process.execPath, [process.execPath, agentMain, '--data', data.agent, ...rest], kept)
-  return Promise.resolve()
+  process.execve(process.execPath, [process.execPath, agentMain, '--data', agentData, ...rest], kept)
 }
 
 // The agent knows the other flags itself; only the data directory means something else to it.

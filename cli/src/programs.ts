@@ -1,13 +1,15 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { stop } from './trouble.ts'
 
 /** The root of the source tree: where `pileus`, `server/` and `agent/` lie. */
 export const root = resolve(import.meta.dirname, '../..')
-export const serverMain = join(root, 'server/src/main.ts')
-export const agentMain = join(root, 'agent/src/main.ts')
-export const cliMain = join(root, 'cli/src/main.ts')
+/** The programs' paths in the tree; also what their processes are known by. */
+export const programs = { server: 'server/src/main.ts', agent: 'agent/src/main.ts', cli: 'cli/src/main.ts' }
+export const serverMain = join(root, programs.server)
+export const agentMain = join(root, programs.agent)
+export const cliMain = join(root, programs.cli)
 export const guestImageScript = join(root, 'tools/guest/build-guest-image.sh')
 
 const largestLogBytes = 50 * 2 ** 20
@@ -43,6 +45,15 @@ export function lastSentence(output: string): string | undefined {
   return line
 }
 
+/** Runs a small program to its end and answers all it said. */
+export function runQuietly(command: string, args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(command, args, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+    )
+  })
+}
+
 interface Once {
   command: string
   args: string[]
@@ -65,7 +76,7 @@ export async function runOnce({ command, args, env, log, signal, failure }: Once
   const outputFile = `${log}.${process.pid}.out`
   const outputFd = openSync(outputFile, 'w', 0o600)
   try {
-    const child = spawn(command, args, { env, cwd: root, detached: true, stdio: ['ignore', outputFd, logFd] })
+    const child = spawn(command, args, { env, cwd: '/', detached: true, stdio: ['ignore', outputFd, logFd] })
     const kill = () => child.pid !== undefined && process.kill(-child.pid, 'SIGTERM')
     signal?.addEventListener('abort', kill, { once: true })
     const ended = Promise.withResolvers<string>()

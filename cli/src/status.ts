@@ -38,7 +38,7 @@ async function listProcesses(data: DataDirectory): Promise<string[][]> {
   const rows: string[][] = []
   for (const name of await pidNames(data.run)) {
     const file = pidFile(data.run, name)
-    const pid = livePid(file, marksOf(name, data))
+    const pid = livePid(file, marksOf(name))
     const since =
       pid === undefined
         ? ''

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { cliMain } from './programs.ts'
 
-/** A directory that goes away with the test; other users may pass through it. */
+/** A directory, closed to other users, that goes away with the test. */
 export function scratch(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'pileus-cli-'))
   t.after(() => rmSync(path, { recursive: true, force: true }))

@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DataDirectory } from '../data-directory.ts'
 import { isAlive, pidFile, removePid, writePid } from '../pid-file.ts'
-import { runOnce, serverMain } from '../programs.ts'
+import { programs, root, runOnce } from '../programs.ts'
 import { stop } from '../trouble.ts'
+import { openPassage } from './passage.ts'
 
 interface Running {
   url: string
@@ -14,7 +16,7 @@ export async function startDatabase(data: DataDirectory, env: NodeJS.ProcessEnv)
   const log = `${data.log}/database.log`
   const output = await runOnce({
     command: process.execPath,
-    args: [serverMain, 'database', 'start', '--data', data.path],
+    args: await databaseArgs(data, 'start'),
     env,
     log,
     failure: 'The database does not start.',
@@ -22,6 +24,12 @@ export async function startDatabase(data: DataDirectory, env: NodeJS.ProcessEnv)
   const running = parseRunning(output) ?? stop(`The database's start gave no address; see ${log}.`)
   writePid(pidFile(data.run, 'postgres'), running.pid)
   return running
+}
+
+// PostgreSQL runs as a user of its own, who must reach its programs in the tree and its data.
+async function databaseArgs(data: DataDirectory, verb: 'start' | 'stop'): Promise<string[]> {
+  const main = join(await openPassage(root), programs.server)
+  return [main, 'database', verb, '--data', await openPassage(data.path)]
 }
 
 function parseRunning(output: string): Running | undefined {
@@ -35,7 +43,7 @@ function parseRunning(output: string): Running | undefined {
 export async function stopDatabase(data: DataDirectory, env: NodeJS.ProcessEnv): Promise<void> {
   await runOnce({
     command: process.execPath,
-    args: [serverMain, 'database', 'stop', '--data', data.path],
+    args: await databaseArgs(data, 'stop'),
     env,
     log: `${data.log}/database.log`,
     failure: 'The database does not stop.',

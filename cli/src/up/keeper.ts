@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, readFileSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { removePid, writePid } from '../pid-file.ts'
-import { lastWords, openLog, root } from '../programs.ts'
+import { lastWords, openLog } from '../programs.ts'
 
 export interface Program {
   name: string
@@ -65,7 +65,6 @@ export function keep(program: Program, say: (line: string) => void, giveUp: (sen
       // A session of its own: a Ctrl-C in our terminal is for us, and we stop things in order.
       child = spawn(process.execPath, program.args, {
         env: program.env,
-        cwd: root,
         detached: true,
         stdio: ['ignore', log, log],
       })

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DataDirectory } from '../data-directory.ts'
 import { isAlive, livePid, pidFile, pidNames, removePid } from '../pid-file.ts'
-import { agentMain, cliMain, serverMain } from '../programs.ts'
+import { programs } from '../programs.ts'
 
 /** What must be in the command line of the process behind each pid file. */
-export function marksOf(name: string, data: DataDirectory): string[] {
-  if (name === 'supervisor') return [cliMain, ' up'.trim()]
+export function marksOf(name: string): string[] {
+  if (name === 'supervisor') return [programs.cli, 'up']
   if (name === 'postgres') return ['postgres']
-  return name === 'agent' ? [agentMain, data.path] : [serverMain, data.path]
+  return [name === 'agent' ? programs.agent : programs.server]
 }
 
 /** Stops servers and agents that an ended supervisor left running. PostgreSQL may stay: it is found again. */
@@ -15,7 +15,7 @@ export async function stopLeftovers(data: DataDirectory, graceMs: number): Promi
   const left: { name: string; pid: number }[] = []
   for (const name of await pidNames(data.run)) {
     if (name === 'postgres' || name === 'supervisor') continue
-    const pid = livePid(pidFile(data.run, name), marksOf(name, data))
+    const pid = livePid(pidFile(data.run, name), marksOf(name))
     if (pid === undefined) removePid(pidFile(data.run, name))
     else left.push({ name, pid })
   }

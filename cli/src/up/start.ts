@@ -15,6 +15,7 @@ import { sentenceOf, stop, Trouble } from '../trouble.ts'
 import { startDatabase, watchDatabase } from './database.ts'
 import { buildGuestImage } from './guest-image.ts'
 import { keep, type Keeper, type Program } from './keeper.ts'
+import { openPassage } from './passage.ts'
 import { adminCredentials, type Settings } from './settings.ts'
 
 /** What the supervisor gives each step of the start. */
@@ -106,11 +107,13 @@ function serverProgram({ data, listen, simHosts }: Settings, name: string, env: 
 async function startAgent(supervision: Supervision, session: Session): Promise<void> {
   const { settings, env } = supervision
   const { data } = settings
+  // QEMU runs as a user of its own, who must reach its disks.
+  const agentData = join(await openPassage(data.path), 'agent')
   const joined = existsSync(join(data.agent, 'agent.json'))
   const physical = `${physicalNetwork}=${publicGateway}/${publicPrefix}`
   start(supervision, {
     name: 'agent',
-    args: [agentMain, '--data', data.agent, '--server', session.base, '--physical', physical],
+    args: [agentMain, '--data', agentData, '--server', session.base, '--physical', physical],
     // Not a flag: every user of the machine can read those.
     env: joined ? env : { ...env, PILEUS_AGENT_JOIN: await joinToken(session) },
     log: join(data.log, 'agent.log'),
