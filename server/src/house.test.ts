@@ -52,7 +52,7 @@ test('every rule that refers to another one finds it', async (t) => {
   for (const { name, policies } of cloud.app.services) {
     for (const [rule, text] of Object.entries(policies)) {
       for (const [, other] of text.matchAll(/rule:([^\s()]+)/g))
-        assert.ok(other! in policies, `${name}: ${rule} refers to ${other}`)
+        assert.ok(policies[other ?? ''] !== undefined, `${name}: ${rule} refers to ${other}`)
     }
   }
 })
