@@ -13,7 +13,7 @@ export interface Credentials {
   regionName: string
 }
 
-export const cloudName = 'pileus'
+const cloudName = 'pileus'
 
 /** Writes clouds.yaml and openrc, readable by their owner alone. */
 export async function writeCredentials(data: DataDirectory, credentials: Credentials): Promise<void> {
@@ -66,7 +66,7 @@ const keys = {
   projectDomainName: 'project_domain_name',
 } as const
 
-export function cloudsYaml(credentials: Credentials): string {
+function cloudsYaml(credentials: Credentials): string {
   const auth = Object.entries(keys).map(
     // JSON's strings are YAML's double-quoted ones.
     ([name, key]) => `      ${key}: ${JSON.stringify(credentials[name as keyof typeof keys])}`,
@@ -84,7 +84,7 @@ export function cloudsYaml(credentials: Credentials): string {
   ].join('\n')
 }
 
-export function parseCloudsYaml(text: string): Credentials | undefined {
+function parseCloudsYaml(text: string): Credentials | undefined {
   const read = (key: string): string | undefined => {
     const value = new RegExp(`^ +${key}: *(.*?) *$`, 'm').exec(text)?.[1]
     if (!value?.startsWith('"')) return value?.replace(/^'(.*)'$/, '$1')
@@ -116,7 +116,7 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`
 }
 
-export function openrc(credentials: Credentials): string {
+function openrc(credentials: Credentials): string {
   const variables = {
     OS_AUTH_URL: credentials.authUrl,
     OS_USERNAME: credentials.username,

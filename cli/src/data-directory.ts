@@ -33,7 +33,7 @@ export function dataDirectory(given: string): DataDirectory {
 }
 
 /** Less than this and PostgreSQL's first start alone may fill the disk. */
-export const minimumFreeMb = 300
+const minimumFreeMb = 300
 
 /** Makes the directory and its folders, or says in one sentence why that cannot be used. */
 export async function prepareDataDirectory(data: DataDirectory, freeMb = minimumFreeMb): Promise<void> {

@@ -13,7 +13,7 @@ interface Image {
   status: string
 }
 
-export const imageName = 'tiny'
+const imageName = 'tiny'
 
 export async function imageFile(path: string): Promise<GuestImage> {
   return { format: 'qcow2', content: await openAsBlob(path) }
