@@ -26,6 +26,8 @@ import { findQemuUser, type QemuUser } from './unprivileged.ts'
 export async function startAgent(config: Config, version: string, log: Logger): Promise<() => Promise<void>> {
   const { dataDir } = config
   await mkdir(dataDir, { recursive: true, mode: 0o711 })
+  // The QEMU user must be able to pass through to its own files; what is secret here has a mode of its own.
+  await chmod(dataDir, 0o711)
   await removePartial(dataDir)
   const user = await findQemuUser(config.qemuUser)
   await openTunnelDevice(user, log)

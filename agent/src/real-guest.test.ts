@@ -68,9 +68,14 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
   const host = await testHost(t)
   let spec: MachineSpec = tinySpec(id, host.image, { nics })
   const wish = (changes: Partial<MachineSpec>) => host.wish(id, (spec = { ...spec, ...changes }))
+  // One guest lives through all of it: a step that fails ends the test.
+  const step = async (what: string, prove: () => Promise<void>) => {
+    t.diagnostic(what)
+    await prove()
+  }
   const ready = (power: string) => host.until(id, (status) => status.ready && status.power === power)
 
-  await t.test('it waits for its port, then boots, gets its address and its user data', async () => {
+  await step('it waits for its port, then boots, gets its address and its user data', async () => {
     wish({})
     await host.until(id, ({ doing }) => doing === 'waiting for network')
     host.wishNetwork(network)
@@ -81,7 +86,7 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     assert.equal((await stat(join(host.dataDir, 'machines', id, 'disks', 'root.qcow2'))).uid, 60790)
   })
 
-  await t.test('its counters can be read', async () => {
+  await step('its counters can be read', async () => {
     const { value } = await host.ask('machine.diagnostics', { machineId: id })
     const { cpuTimesNs, disks, nics: counted, memoryMaximumMb } = value as MachineDiagnostics
     assert.equal(memoryMaximumMb, 128)
@@ -90,7 +95,7 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     assert.ok(counted[0]?.mac === mac && counted[0].rxBytes > 0 && counted[0].txBytes > 0)
   })
 
-  await t.test('QEMU runs as nobody in particular and outlives the agent', async () => {
+  await step('QEMU runs as nobody in particular and outlives the agent', async () => {
     const [pid] = await host.processes(id)
     assert.equal((await stat(`/proc/${pid}`)).uid, 60790)
     await host.killAndStart()
@@ -98,14 +103,14 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     assert.deepEqual(await host.processes(id), [pid])
   })
 
-  await t.test('pause and go on', async () => {
+  await step('pause and go on', async () => {
     wish({ power: 'paused' })
     await ready('paused')
     wish({ power: 'running' })
     await ready('running')
   })
 
-  await t.test('suspend to disk, lose the agent, and come back where it was', async () => {
+  await step('suspend to disk, lose the agent, and come back where it was', async () => {
     wish({ power: 'suspended' })
     await ready('suspended')
     assert.deepEqual(await host.processes(id), [])
@@ -116,14 +121,14 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     await assert.rejects(stat(join(host.dataDir, 'machines', id, 'memory')))
   })
 
-  await t.test('a soft restart asks the guest, which has gone on since its suspension', async () => {
+  await step('a soft restart asks the guest, which has gone on since its suspension', async () => {
     wish({ restart: { serial: 1, hard: false } })
     await host.until(id, (status) => status.ready && status.restartSerial === 1)
     const output = await host.console(id, 'metadata from', 2)
     assert.match(output, /guest: stopping/)
   })
 
-  await t.test('stop, then start with a config drive', async () => {
+  await step('stop, then start with a config drive', async () => {
     wish({ power: 'shutdown', shutdownSeconds: 60 })
     await ready('shutdown')
     assert.deepEqual(await host.processes(id), [])
@@ -132,16 +137,17 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     assert.match(await host.console(id, 'metadata from', 3), /metadata from config/)
   })
 
-  await t.test('a QEMU that dies is a crash, and a hard restart mends it', async () => {
+  await step('a QEMU that dies is a crash, and a hard restart mends it', async () => {
     const [pid] = await host.processes(id)
-    process.kill(pid ?? 0, 'SIGKILL')
+    assert.ok(pid !== undefined)
+    process.kill(pid, 'SIGKILL')
     await host.until(id, ({ power, ready: isReady }) => power === 'crashed' && !isReady)
     wish({ restart: { serial: 2, hard: true } })
     await host.until(id, (status) => status.ready && status.restartSerial === 2)
     await host.console(id, 'metadata from', 4)
   })
 
-  await t.test('a guest that shuts itself down stays off until the wish changes', async () => {
+  await step('a guest that shuts itself down stays off until the wish changes', async () => {
     wish({
       disks: spec.disks.map((disk) => ({ ...disk, serial: 1 })), // a rebuild: user data runs again
       metadata: { ...spec.metadata, userData: Buffer.from('#!/bin/sh\npoweroff\n').toString('base64') },
@@ -152,7 +158,7 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     await host.until(id, ({ power, doing }) => power === 'shutdown' && /itself/.test(doing))
   })
 
-  await t.test('delete leaves nothing', async () => {
+  await step('delete leaves nothing', async () => {
     wish({ power: 'running', restart: { serial: 3, hard: true } })
     await host.until(id, ({ power }) => power === 'running')
     host.wish(id, null)

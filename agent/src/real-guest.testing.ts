@@ -75,6 +75,7 @@ export async function testHost(t: TestContext): Promise<TestHost> {
 
   const main = new URL('main.ts', import.meta.url).pathname
   const common = ['--data', dataDir, '--namespace', namespace, '--tunnel-address', '127.0.0.1']
+  let broken: Error | undefined
   const start = async () => {
     const log = createWriteStream(join(dataDir, 'agent.log'), { flags: 'a' })
     const args = [
@@ -98,6 +99,11 @@ export async function testHost(t: TestContext): Promise<TestHost> {
         throw new Error(`the agent ended: ${await readFile(join(dataDir, 'agent.log'), 'utf8')}`)
       }),
     ])
+    agent.once('exit', (code) => {
+      if (code === null) return // killed by the test
+      broken = new Error(`the agent ended by itself (${code}); see its log`)
+      changed()
+    })
     line = greeted
     void listen(greeted)
     send(true, [...objects.values()])
@@ -153,9 +159,12 @@ export async function testHost(t: TestContext): Promise<TestHost> {
     async until(id, holds) {
       for (;;) {
         const news = new Promise<void>((resolve) => (changed = resolve))
+        if (broken !== undefined) throw broken
         const found = statuses.get(id)
-        if (found?.generation === objects.get(id)?.generation && found !== undefined && holds(found.status))
-          return found.status
+        if (found !== undefined && found.generation === objects.get(id)?.generation) {
+          if (holds(found.status)) return found.status
+          if (found.status.error !== null) throw new Error(found.status.error)
+        }
         await news
       }
     },

@@ -33,7 +33,10 @@ const sparePorts = 4
 export const mostNics = 32
 export const mostDisks = 32
 
-/** The arguments of qemu-system-x86_64, run in the machine's folder. */
+/**
+ * The arguments of qemu-system-x86_64, run in the machine's folder: all paths start there, since QEMU's user may not be
+ * allowed to walk to it from the root.
+ */
 export function commandLine(launch: Launch): string[] {
   const { spec, accelerator, machineType, restore } = launch
   return [
@@ -56,7 +59,6 @@ export function commandLine(launch: Launch): string[] {
     ...['-action', 'shutdown=pause'],
     ...['-boot', 'menu=off,strict=on'],
     ...['-smbios', `type=1,manufacturer=Pileus,product=OpenStack Compute,serial=${spec.id},family=Virtual Machine`],
-    ...['-pidfile', 'run/pid'],
     ...['-chardev', 'socket,id=qmp,path=run/qmp.sock,server=on,wait=off', '-mon', 'chardev=qmp,mode=control'],
     ...['-chardev', 'socket,id=operator,path=run/qmp-operator.sock,server=on,wait=off'],
     ...['-mon', 'chardev=operator,mode=control'],

@@ -3,9 +3,10 @@
 //
 //   state.json      what was done so far (this file is what makes every step repeatable)
 //   launch.json     what the running or suspended QEMU was started with
+//   pid             the QEMU process, as far as known
 //   memory          the saved memory of a suspended guest
 //   disks/          <disk>.qcow2 | <disk>.raw, config.iso, uefi-vars.fd
-//   run/            pid, qmp.sock, qmp-operator.sock, vnc.sock, serial.sock, console.log, qemu.log
+//   run/            qmp.sock, qmp-operator.sock, vnc.sock, serial.sock, console.log, qemu.log
 import { constants } from 'node:fs'
 import { chown, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'

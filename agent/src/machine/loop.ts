@@ -6,7 +6,7 @@ import { type Folder, machineFolder, type MachineState, readState, removeFolder,
 import type { Host } from './host.ts'
 import { decide, type Phase, phaseOf, powerOf } from './power.ts'
 import type { Work } from './prepare.ts'
-import { endProcess, findProcess } from './process.ts'
+import { endProcess, findProcess, lastWords } from './process.ts'
 import { openQmp, type Qmp } from './qmp.ts'
 import { Refusal } from './refusal.ts'
 
@@ -80,6 +80,8 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
           wake()
         },
         closed: wake,
+      }).catch(async (cause: unknown) => {
+        throw new Error(`QEMU does not answer: ${(await lastWords(folder)) || String(cause)}`, { cause })
       })
     }
     return phaseOf((await qmp.ask(RunState, 'query-status')).status)
@@ -136,7 +138,8 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
     const { wait } = await act(doingWork, action, spec, state, qmp)
     if (action.do === 'prepare') prepared = true
     if (action.do === 'start' && wait === undefined) failures++ // until it proves to run
-    if (action.do === 'start' && failures > mostFailures) throw new Error('QEMU starts and ends again at once')
+    if (action.do === 'start' && failures > mostFailures)
+      throw new Error(`QEMU ends soon after its start: ${await lastWords(folder)}`)
     if (wait !== undefined) progress(wait.doing)
     return wait?.againMs ?? 0
   }

@@ -1,7 +1,7 @@
 // Suspending: the guest's memory and devices go to a file as a migration stream, and come back from it.
 //
 // The stream passes a unix socket, because QEMU's sandbox forbids it to start a program that would write the file.
-import { constants } from 'node:fs'
+import { constants, createWriteStream } from 'node:fs'
 import { access, chown, open, rename, rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
@@ -66,13 +66,9 @@ export async function saveMemory(folder: Folder, user: QemuUser, qmp: Qmp, signa
 
 async function receive(server: ReturnType<typeof createServer>, path: string): Promise<void> {
   const [socket] = (await once(server, 'connection')) as [Socket]
-  const file = await open(path, 'w', 0o600)
-  try {
-    await pipeline(socket, file.createWriteStream({ autoClose: false }))
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  await pipeline(socket, createWriteStream(path, { mode: 0o600 }))
+  const file = await open(path, 'r')
+  await file.sync().finally(() => file.close())
 }
 
 async function migrated(qmp: Qmp, signal: AbortSignal): Promise<void> {

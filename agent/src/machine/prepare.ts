@@ -120,7 +120,7 @@ export async function writeLaunched(folder: Folder, launched: Launched): Promise
 
 /** Sockets that a QEMU which was killed has left: a new one could not listen there. */
 export async function removeSockets(folder: Folder): Promise<void> {
-  for (const name of ['qmp.sock', 'qmp-operator.sock', 'vnc.sock', 'serial.sock', 'pid'])
+  for (const name of ['qmp.sock', 'qmp-operator.sock', 'vnc.sock', 'serial.sock'])
     await rm(folder.run(name), { force: true })
 }
 

@@ -2,7 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { open, readdir, readFile, readlink, realpath, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { readIfAny, writeWhole } from '../files.ts'
 import { asUser, type QemuUser } from '../unprivileged.ts'
 import { type Folder, openForeign } from './folder.ts'
 
@@ -13,9 +15,9 @@ export function nameArgument(id: string): string {
 
 /** The living process of the machine, whoever started it; undefined when there is none. */
 export async function findProcess(folder: Folder, id: string): Promise<number | undefined> {
-  const noted = await readForeignNumber(folder.run('pid'))
-  if (noted !== undefined && (await isMachine(noted, folder, id))) return noted
-  // Between its start and its first note, or with the note gone, only the process table knows it.
+  const noted = Number(await readIfAny(join(folder.path, 'pid')))
+  if (noted > 1 && (await isMachine(noted, folder, id))) return noted
+  // Between its start and the note of it only the process table knows it.
   for (const name of await readdir('/proc')) {
     const pid = Number(name)
     if (Number.isInteger(pid) && (await isMachine(pid, folder, id))) return pid
@@ -31,18 +33,6 @@ async function isMachine(pid: number, folder: Folder, id: string): Promise<boole
     return (await readlink(`/proc/${pid}/cwd`)) === (await realpath(folder.path))
   } catch {
     return false
-  }
-}
-
-async function readForeignNumber(path: string): Promise<number | undefined> {
-  const file = await openForeign(path).catch(() => undefined)
-  if (file === undefined) return undefined
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(16), 0, 16, 0)
-    const number = Number.parseInt(buffer.toString('latin1', 0, bytesRead), 10)
-    return Number.isInteger(number) && number > 1 ? number : undefined
-  } finally {
-    await file.close()
   }
 }
 
@@ -64,7 +54,7 @@ export class StartError extends Error {
 
 /**
  * Starts QEMU in a session of its own, so that it outlives the agent, and resolves when its control socket is there.
- * What an earlier try left in `run/` does not matter: QEMU replaces sockets and the pid file.
+ * What an earlier try left in `run/` does not matter: QEMU replaces its sockets.
  */
 export async function startProcess(options: StartOptions): Promise<void> {
   const { folder, user, namespace, program, args, memoryFile } = options
@@ -86,10 +76,11 @@ export async function startProcess(options: StartOptions): Promise<void> {
     let failure: Error | undefined
     child.on('error', (error) => (failure = error))
     child.unref()
+    if (child.pid !== undefined) await writeWhole(join(folder.path, 'pid'), `${child.pid}\n`)
     while (!(await exists(folder.run('qmp.sock')))) {
       if (failure !== undefined) throw new StartError(failure.message)
       if (child.exitCode !== null || child.signalCode !== null) {
-        const said = (await log.read(Buffer.alloc(4096), 0, 4096, 0)).buffer.toString('utf8').replace(/\0+$/, '').trim()
+        const said = await lastWords(folder)
         throw new StartError(said === '' ? `QEMU ended at once (${child.exitCode ?? child.signalCode})` : said)
       }
       await pause(10)
@@ -97,6 +88,19 @@ export async function startProcess(options: StartOptions): Promise<void> {
   } finally {
     await log.close()
     await memory?.close()
+  }
+}
+
+/** What the last QEMU said before it fell silent; empty when it said nothing. */
+export async function lastWords(folder: Folder): Promise<string> {
+  const log = await openForeign(folder.run('qemu.log')).catch(() => undefined)
+  if (log === undefined) return ''
+  try {
+    const { size } = await log.stat()
+    const { buffer, bytesRead } = await log.read(Buffer.alloc(2000), 0, 2000, Math.max(0, size - 2000))
+    return buffer.toString('utf8', 0, bytesRead).trim()
+  } finally {
+    await log.close()
   }
 }
 
