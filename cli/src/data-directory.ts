@@ -48,7 +48,7 @@ export async function prepareDataDirectory(data: DataDirectory, freeMb = minimum
     await access(data.path, constants.R_OK | constants.W_OK | constants.X_OK)
     await requireSpace(data, freeMb)
     for (const folder of [data.run, data.log, data.cache]) await mkdir(folder, { recursive: true })
-    await writeFile(join(data.run, '.writable'), '')
+    await writeFile(join(data.run, 'lock'), '', { flag: 'a' })
   } catch (error) {
     if (error instanceof Trouble) throw error
     const reason = sentenceOf(error)

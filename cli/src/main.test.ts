@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { root } from './programs.ts'
-import { pileus, runProgram, scratch } from './testing.ts'
+import { freePort, pileus, runProgram, scratch } from './testing.ts'
 
 test('every command has help, and the help names every command', async () => {
   const { code, stdout } = await pileus(['--help'])
@@ -38,7 +38,8 @@ test('what is not running is said so', async (t) => {
 test('a database that does not answer ends `up` with one sentence', async (t) => {
   // Port 1 of the loopback: nothing listens there, and the refusal comes at once.
   const database = 'postgres://nobody:secret@127.0.0.1:1/none'
-  const args = ['up', '--sim', '1', '--data', scratch(t), '--listen', '127.0.0.1:8799', '--database', database]
+  const listen = `127.0.0.1:${await freePort()}`
+  const args = ['up', '--sim', '1', '--data', scratch(t), '--listen', listen, '--database', database]
   const { code, stdout, stderr } = await pileus(args)
   assert.deepEqual([code, stdout], [1, ''])
   assert.match(stderr, /^[^\n]+\n$/)

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -34,6 +36,17 @@ export function runProgram(
 /** Runs the command line tool as a user would. */
 export function pileus(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
   return runProgram(process.execPath, [cliMain, ...args], { env: { PATH: process.env['PATH'], ...env } })
+}
+
+/** A port of the loopback where nothing listens just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has an address and a port')
+  return address.port
 }
 
 export const isRoot = process.getuid?.() === 0

@@ -28,6 +28,8 @@ const systemSentences: Record<string, (path: string) => string> = {
 export function sentenceOf(error: unknown): string | undefined {
   if (error instanceof Trouble) return error.message
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
+  if ('syscall' in error && error.syscall === 'kill')
+    return 'The process belongs to another user; do this as that user, or as root.'
   const path = 'path' in error && typeof error.path === 'string' ? error.path : 'a file'
   return systemSentences[error.code]?.(path)
 }
