@@ -3,7 +3,7 @@ import { dataDirectory, type DataDirectory } from './data-directory.ts'
 import { findCredentials } from './credentials.ts'
 import { isLocked } from './lock.ts'
 import { readFlags } from './options.ts'
-import { livePid, pidFile } from './pid-file.ts'
+import { livePid, pidFile, removePid } from './pid-file.ts'
 import { stop } from './trouble.ts'
 import { stopDatabase } from './up/database.ts'
 import { marksOf, stopLeftovers } from './up/leftovers.ts'
@@ -21,6 +21,7 @@ export async function down(args: string[], env: NodeJS.ProcessEnv): Promise<void
   const running = supervisor !== undefined && isLocked(data.run)
   if (values.guests) await stopGuests(data)
   if (running) return stopSupervisor(data, supervisor)
+  removePid(pidFile(data.run, 'supervisor'))
   const left = await stopLeftovers(data, graceMs)
   const database = livePid(pidFile(data.run, 'postgres'), marksOf('postgres'))
   if (database !== undefined) {
