@@ -1,7 +1,6 @@
 // One pass over the document: from what is to what should be, in an order in which nobody gets more than is his.
 import type { HostNetwork, NetworkStatus, PortSpec } from '@pileus/contract/agent.ts'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { deleteConnections } from './commands.ts'
 import { cutConnections } from './conntrack.ts'
 import { stopDaemon } from './daemon.ts'
@@ -92,7 +91,6 @@ export async function removeServices(plane: Plane, wish: HostNetwork): Promise<v
     await stopDaemon(serviceDirectory(plane, name))
     await deleteNamespace(name)
     plane.loaded.delete(name)
-    plane.signalled.delete(join(plane.directory, name))
   }
 }
 

@@ -62,25 +62,24 @@ export async function stopProcess(pidFile: string, argument: string): Promise<vo
 
 export interface Daemon {
   directory: string
-  config: string
-  /** Starts it; returns once it runs with the configuration in `<directory>/config`. */
+  /** What it reads, by file name; the one called `config` is named on its command line. */
+  files: Readonly<Record<string, string>> & { config: string }
+  /** Starts it; returns once it runs. */
   start: (configPath: string) => Promise<void>
 }
 
-export type DaemonState = 'kept' | 'started'
-
-/** The daemon runs with this configuration. One with another configuration is ended first. */
-export async function ensureDaemon({ directory, config, start }: Daemon): Promise<DaemonState> {
+/** The daemon runs and has read these files. One that has read others is ended first and started anew. */
+export async function ensureDaemon({ directory, files, start }: Daemon): Promise<void> {
   await ensureDirectory(directory)
   const configPath = join(directory, 'config')
   const pidFile = join(directory, 'pid')
   const running = await findProcess(pidFile, configPath)
-  if (running !== undefined && (await readIfAny(configPath)) === config) return 'kept'
-  // Ended before the file changes: otherwise a crash in between would leave the old process with the new file.
+  const texts = await Promise.all(Object.keys(files).map((name) => readIfAny(join(directory, name))))
+  if (running !== undefined && Object.values(files).every((text, i) => text === texts[i])) return
+  // Ended before the files change: otherwise a crash in between would leave the old process with the new files.
   await stopProcess(pidFile, configPath)
-  await writeText(configPath, config)
+  for (const [name, text] of Object.entries(files)) await writeText(join(directory, name), text)
   await start(configPath)
-  return 'started'
 }
 
 export async function stopDaemon(directory: string): Promise<void> {

@@ -5,12 +5,8 @@ import { canonical, canonicalMac, contains, netmask, networkAddress, parseCidr }
 import { dhcpInterface, tail } from './names.ts'
 import { metadataAddress } from './spoofing.ts'
 
-export interface DhcpFiles {
-  config: string
-  /** Read again on SIGHUP. */
-  hosts: string
-  options: string
-}
+/** Hosts and options are files of their own, for in those dnsmasq passes over a line it cannot read. */
+export type DhcpFiles = Record<'config' | 'hosts' | 'options', string>
 
 const leaseSeconds = 86_400
 

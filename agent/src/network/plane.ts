@@ -3,9 +3,9 @@
 import type { HostNetwork } from '@pileus/contract/agent.ts'
 import type { Logger } from 'pino'
 import { join } from 'node:path'
-import { readIfAny } from '../files.ts'
+import { readIfAny, writeWhole } from '../files.ts'
 import { loadTables } from './commands.ts'
-import { ensureDirectory, writeText } from './daemon.ts'
+import { ensureDirectory } from './daemon.ts'
 import type { PlaneOptions } from './links.ts'
 import { runDirectory } from './names.ts'
 import { ensureNamespace, type Settings } from './namespaces.ts'
@@ -20,8 +20,6 @@ export interface Plane {
   zones: Map<string, number>
   /** Namespace → the nftables text that this process has put there. */
   loaded: Map<string, string>
-  /** Daemons that this process has told to read their files. */
-  signalled: Set<string>
 }
 
 export const emptyDocument: HostNetwork = { networks: [], ports: [], routers: [], groups: {} }
@@ -38,13 +36,12 @@ export async function openPlane(options: Plane['options'], log: Logger): Promise
     before: before === undefined ? emptyDocument : (JSON.parse(before) as HostNetwork),
     zones: new Map(zones === undefined ? [] : (JSON.parse(zones) as [string, number][])),
     loaded: new Map(),
-    signalled: new Set(),
   }
 }
 
 export async function rememberApplied(plane: Plane, wish: HostNetwork): Promise<void> {
   await ensureDirectory(plane.directory)
-  await writeText(join(plane.directory, 'applied.json'), JSON.stringify(wish))
+  await writeWhole(join(plane.directory, 'applied.json'), JSON.stringify(wish))
   plane.before = wish
 }
 
@@ -69,7 +66,7 @@ export async function assignZones(plane: Plane, wish: HostNetwork): Promise<Read
   }
   // On disk before they are used, or a restart might give one to another network.
   await ensureDirectory(plane.directory)
-  await writeText(join(plane.directory, 'zones.json'), JSON.stringify([...zones]))
+  await writeWhole(join(plane.directory, 'zones.json'), JSON.stringify([...zones]))
   plane.zones = zones
   return zones
 }

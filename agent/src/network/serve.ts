@@ -1,11 +1,9 @@
 // The namespaces that serve networks: DHCP for the guests of this host, and routers.
 import type { HostNetwork, NetworkSpec, PortSpec, RouterSpec } from '@pileus/contract/agent.ts'
-import { join } from 'node:path'
-import { readIfAny } from '../files.ts'
 import { canonicalMac } from './address.ts'
 import { deleteConnections, ipBatch, ipBatchAll } from './commands.ts'
 import { cutFloatingIps } from './conntrack.ts'
-import { ensureDaemon, ensureDirectory, signalDaemon, stopDaemon, stopProcess, writeText } from './daemon.ts'
+import { ensureDaemon, stopDaemon } from './daemon.ts'
 import { dhcpAddresses, renderDhcp, servedSubnets } from './dhcp.ts'
 import { planAddresses, planLeg, planRoutes } from './legs.ts'
 import type { MetadataDoor } from './metadata-proxy.ts'
@@ -60,32 +58,12 @@ export async function serveDhcp(
 
   const directory = serviceDirectory(plane, namespace)
   if (servedSubnets(network).length === 0) await stopDaemon(directory)
-  else await ensureDnsmasq(plane, namespace, directory, network, ports)
+  else {
+    // Never SIGHUP: with leases in memory, dnsmasq 2.90 dies of it. A new process is there in some milliseconds,
+    // grants again what clients ask for, and does not hold an address for a former owner's lease.
+    await ensureDaemon({ directory, files: renderDhcp(network, ports, directory), start: startDnsmasq(namespace) })
+  }
   return { networkId: network.id, namespace, link: null }
-}
-
-async function ensureDnsmasq(
-  plane: Plane,
-  namespace: string,
-  directory: string,
-  network: NetworkSpec,
-  ports: readonly PortSpec[],
-): Promise<void> {
-  const files = renderDhcp(network, ports, directory)
-  await ensureDirectory(directory)
-  const hostsPath = join(directory, 'hosts')
-  const wanted = new Set(files.hosts.split('\n'))
-  const lost = ((await readIfAny(hostsPath)) ?? '').split('\n').some((line) => !wanted.has(line))
-  // An address that was leased stays its first holder's for dnsmasq until the lease ends, whatever the hosts file
-  // says; leases are only in memory, so a new process is free of them (and grants what is asked for again).
-  if (lost) await stopProcess(join(directory, 'pid'), join(directory, 'config'))
-  const changed = [
-    await writeText(hostsPath, files.hosts),
-    await writeText(join(directory, 'options'), files.options),
-  ].includes(true)
-  const state = await ensureDaemon({ directory, config: files.config, start: startDnsmasq(namespace) })
-  if (state === 'kept' && (changed || !plane.signalled.has(directory))) await signalDaemon(directory, 'SIGHUP')
-  plane.signalled.add(directory)
 }
 
 export async function serveRouter(
@@ -115,7 +93,7 @@ export async function serveRouter(
   const directory = serviceDirectory(plane, namespace)
   const config = renderAdvertisements(router, networks, directory)
   if (config === null) await stopDaemon(directory)
-  else await ensureDaemon({ directory, config, start: startDnsmasq(namespace) })
+  else await ensureDaemon({ directory, files: { config }, start: startDnsmasq(namespace) })
 
   if (router.gateway !== null) {
     const gateway = gatewayName(router.gateway.portId)

@@ -63,6 +63,7 @@ export async function makeRig(): Promise<Rig> {
   const directory = await mkdtemp(join(tmpdir(), 'pileus-network-'))
   const namespaces: string[] = []
   const children = new Set<ChildProcess>()
+  const groups = new Set<ChildProcess>()
   const addNamespace = async (name: string): Promise<string> => {
     await run('ip', ['netns', 'add', name])
     namespaces.push(name)
@@ -146,7 +147,8 @@ export async function makeRig(): Promise<Rig> {
       await writeGuestSettings(namespace)
       const peer = `peer name eth0 address ${port.mac} netns ${namespace}`
       await batch(host.plane, [`link add ${tapName(port.id)} type veth ${peer}`])
-      const addresses = options.static === false ? [] : port.addresses
+      const auto = (address: string): boolean => address.includes('ff:fe') // made from the MAC, by the guest itself
+      const addresses = options.static === false ? [] : port.addresses.filter(({ address }) => !auto(address))
       const gateway = options.gateway === undefined ? [] : [`route add default via ${options.gateway}`]
       await batch(namespace, [
         'link set eth0 mtu 1400',
@@ -157,8 +159,9 @@ export async function makeRig(): Promise<Rig> {
         ...gateway,
       ])
       const start = (cmd: string, ...args: string[]): ChildProcessWithoutNullStreams => {
-        const child = spawn('nsenter', [`--net=${namespacePath(namespace)}`, cmd, ...args])
-        children.add(child)
+        // A process group of its own, so that what a shell has started ends with it.
+        const child = spawn('nsenter', [`--net=${namespacePath(namespace)}`, cmd, ...args], { detached: true })
+        groups.add(child)
         return child
       }
       return {
@@ -178,6 +181,7 @@ export async function makeRig(): Promise<Rig> {
         await Promise.all(hosts.map((host) => host.teardown()))
       } finally {
         for (const child of children) child.kill('SIGKILL')
+        for (const { pid, exitCode } of groups) if (pid !== undefined && exitCode === null) killGroup(pid)
         server.close()
       }
       for (const name of namespaces) await deleteNamespace(name)
@@ -185,6 +189,14 @@ export async function makeRig(): Promise<Rig> {
       const left = [...(await listNamespaces())].filter((name) => name.startsWith(prefix))
       if (left.length > 0) throw new Error(`namespaces left over: ${left.join(', ')}`)
     },
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // ended already
   }
 }
 
@@ -247,8 +259,8 @@ export function tenantNetwork(changes: Partial<NetworkSpec> = {}): NetworkSpec {
         gateway: 'fd00:1::1',
         dhcp: false,
         dhcpAddress: null,
-        raMode: 'slaac',
-        addressMode: 'slaac',
+        raMode: null,
+        addressMode: null,
         dns: [],
         routes: [],
       },
