@@ -1,0 +1,64 @@
+import type { Fault, FaultKind } from '#lib/fault.ts'
+import { route, type Service } from '#lib/http/route.ts'
+import { hostSubscriptions } from './hosts/seen.ts'
+import { networkRoutes } from './networks/routes.ts'
+import { networkPolicies } from './policy.ts'
+import { networkQuotas } from './quotas/limits.ts'
+
+const types: Partial<Record<FaultKind, string>> = {
+  invalid: 'HTTPBadRequest',
+  forbidden: 'PolicyNotAuthorized',
+  notFound: 'HTTPNotFound',
+  conflict: 'HTTPConflict',
+  methodNotAllowed: 'HTTPMethodNotAllowed',
+  unavailable: 'HTTPServiceUnavailable',
+}
+
+function envelope(fault: Fault) {
+  const type = fault.code ?? types[fault.kind] ?? 'HTTPClientError'
+  return { body: { NeutronError: { type, message: fault.message, detail: '' } } }
+}
+
+const versionDocument = (base: string) => ({
+  id: 'v2.0',
+  status: 'CURRENT',
+  links: [{ rel: 'self', href: `${base}/` }],
+})
+
+/** Neutron, version 2.0. */
+export const networkService: Service = {
+  name: 'network',
+  mount: '/network',
+  prefix: '/v2.0',
+  regional: true,
+  catalog: [{ type: 'network', name: 'neutron', path: '/network' }],
+  envelope,
+  statuses: { overQuota: 409 },
+  policies: networkPolicies,
+  quotas: networkQuotas,
+  uuidParams: true,
+  subscriptions: hostSubscriptions,
+  routes: [
+    route({
+      method: 'GET',
+      path: '',
+      policy: 'public',
+      handle: async ({ view }) => ({
+        resources: ['network', 'subnet', 'subnetpool', 'port'].map((name) => ({
+          name,
+          collection: `${name}s`,
+          links: [{ rel: 'self', href: `${view.baseUrl}/${name}s` }],
+        })),
+      }),
+    }),
+    ...networkRoutes,
+  ],
+  rootRoutes: [
+    route({
+      method: 'GET',
+      path: '',
+      policy: 'public',
+      handle: async ({ view }) => ({ versions: [versionDocument(view.baseUrl)] }),
+    }),
+  ],
+}
