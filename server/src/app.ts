@@ -22,6 +22,7 @@ import {
   tokenReader,
 } from '#identity'
 import { imageService } from '#image'
+import { networkService } from '#network'
 
 export interface App {
   world: World
@@ -54,7 +55,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
   setPasswordConcurrency(config.passwordConcurrency)
   keepCatalogFresh(world)
   const tokens = tokenReader(db)
-  const services: Service[] = [identityService(tokens), imageService, taskService]
+  const services: Service[] = [identityService(tokens), imageService, networkService, taskService]
   for (const service of services) {
     if (service.quotas) registerQuotas(service.name, service.quotas)
     if (service.subscriptions) subscribe(service.subscriptions)
