@@ -1,6 +1,6 @@
 // Runs the tests: `node tools/test.ts [--with-e2e] [FILE …]`. Without files: every src/**/*.test.ts of every workspace,
 // split over two processes without isolation (a process for each file costs more than the tests), then on demand
-// e2e/*.test.ts one after the other. The last line sums up, and the exit code is 0 only when nothing failed.
+// e2e/*.test.ts and the workspaces' real-*.test.ts (they boot guests too) one after the other. The last line sums up, and the exit code is 0 only when nothing failed.
 import { spawn } from 'node:child_process'
 import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -90,10 +90,11 @@ const found =
         cwd: root,
         exclude: (name) => name === 'node_modules',
       })
-const files = [...new Set(found)].filter((file) => !file.startsWith('e2e/'))
-const e2e = withEnd2End
-  ? globSync('e2e/*.test.ts', { cwd: root }).toSorted()
-  : named.filter((file) => file.startsWith('e2e/'))
+// Without e2e those that need a guest say themselves why they are skipped.
+const isLong = (file: string) => file.startsWith('e2e/') || (withEnd2End && /(^|\/)real-[^/]*\.test\.ts$/.test(file))
+const all = [...new Set([...found, ...(withEnd2End ? globSync('e2e/*.test.ts', { cwd: root }) : [])])].toSorted()
+const files = all.filter((file) => !isLong(file))
+const e2e = all.filter(isLong)
 
 const unit = await Promise.all(
   split(files, unitProcesses).map((lot) =>

@@ -26,7 +26,7 @@ ${data}
   --detach               return when the cloud is ready, and leave it running
 
 The first start makes the user 'admin' (PILEUS_ADMIN_PASSWORD or a random password, written to DIR/clouds.yaml), flavors,
-networks and a small guest image. Ctrl-C stops servers and database and leaves guests alone.
+networks and a small guest image (the qcow2 file PILEUS_GUEST_IMAGE, or one built from Debian's packages). Ctrl-C stops servers and database and leaves guests alone.
 `,
   down: `./pileus down [flags]: stop servers, agent and database. Guests run on.
 
