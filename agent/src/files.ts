@@ -20,6 +20,16 @@ export async function writeWhole(path: string, content: string | Buffer, mode = 
   await syncFolder(dirname(path))
 }
 
+/** Makes a file's content last through a power cut. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
 /** Makes what was renamed or made in a folder last through a power cut. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)

@@ -58,7 +58,7 @@ function settings(): Config {
     return read
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    console.error(error.message)
+    process.stderr.write(`${error.message}\n`)
     process.exit(2)
   }
 }

@@ -83,6 +83,10 @@ export async function imageCache(options: ImageCacheOptions): Promise<ImageCache
         return known
       }
       let job = under.get(file)
+      if (job?.stop.signal.aborted === true) {
+        await job.image.catch(() => {}) // given up by all others; it still holds the file
+        job = under.get(file)
+      }
       if (job === undefined) {
         const stop = new AbortController()
         const image = fetchImage(source, file, stop.signal).finally(() => under.delete(file))
@@ -141,6 +145,7 @@ async function removeHalves(folder: string): Promise<void> {
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('given up'))
+    if (signal.aborted) stop()
     signal.addEventListener('abort', stop, { once: true })
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })

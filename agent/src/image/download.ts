@@ -1,11 +1,11 @@
 // Fetches an image's bytes from the control plane, checking length and checksum as they pass.
 import { createHash, type KeyObject } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ImageSource } from '@pileus/contract/agent.ts'
 import { authorization } from '../connection/keys.ts'
+import { syncFile } from '../files.ts'
 import { BadImage } from './qcow2.ts'
 
 export interface ImageServer {
@@ -58,8 +58,7 @@ export async function downloadImage(
     if (bytes !== sizeBytes) throw new Error(`The image ${imageId} ended after ${bytes} of ${sizeBytes} bytes.`)
     if (hash.digest('hex') !== sha512)
       throw new BadImage(`The image ${imageId} does not have the checksum it should have.`)
-    const file = await open(path, 'r')
-    await file.sync().finally(() => file.close())
+    await syncFile(path)
   } finally {
     clearTimeout(timer)
   }

@@ -25,8 +25,6 @@ export interface Launch {
   uefiCode: string | null
   kernel: string | null
   ramdisk: string | null
-  /** Loads the memory of a suspended guest from descriptor 3. */
-  restore: boolean
 }
 
 const sparePorts = 4
@@ -38,7 +36,7 @@ export const mostDisks = 32
  * allowed to walk to it from the root.
  */
 export function commandLine(launch: Launch): string[] {
-  const { spec, accelerator, machineType, restore } = launch
+  const { spec, accelerator, machineType } = launch
   return [
     ...['-name', nameArgument(spec.id)],
     ...(isUuid(spec.id) ? ['-uuid', spec.id] : []),
@@ -77,7 +75,6 @@ export function commandLine(launch: Launch): string[] {
     ...(launch.configDrive ? configDriveArguments : []),
     ...(launch.uefiCode === null ? [] : uefiArguments(launch.uefiCode)),
     ...kernelArguments(launch),
-    ...(restore ? ['-incoming', 'fd:3'] : []),
   ]
 }
 

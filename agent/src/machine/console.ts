@@ -55,7 +55,11 @@ async function trim(folder: Folder): Promise<void> {
     const keep = await readAt(file, size - mostBytes / 2, mostBytes / 2)
     await file.truncate(0)
     const append = await open(folder.run('console.log'), constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW)
-    await append.write(keep.subarray(keep.indexOf(10) + 1)).finally(() => append.close())
+    try {
+      await append.write(keep.subarray(keep.indexOf(10) + 1))
+    } finally {
+      await append.close()
+    }
     return ''
   })
 }

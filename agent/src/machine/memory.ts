@@ -2,14 +2,14 @@
 //
 // The stream passes a unix socket, because QEMU's sandbox forbids it to start a program that would write the file.
 import { constants, createWriteStream } from 'node:fs'
-import { access, chown, open, rename, rm } from 'node:fs/promises'
+import { access, chown, rename, rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Type } from 'typebox'
-import { syncFolder } from '../files.ts'
+import { syncFile, syncFolder } from '../files.ts'
 import type { QemuUser } from '../unprivileged.ts'
 import type { Folder } from './folder.ts'
 import type { Qmp } from './qmp.ts'
@@ -67,8 +67,7 @@ export async function saveMemory(folder: Folder, user: QemuUser, qmp: Qmp, signa
 async function receive(server: ReturnType<typeof createServer>, path: string): Promise<void> {
   const [socket] = (await once(server, 'connection')) as [Socket]
   await pipeline(socket, createWriteStream(path, { mode: 0o600 }))
-  const file = await open(path, 'r')
-  await file.sync().finally(() => file.close())
+  await syncFile(path)
 }
 
 async function migrated(qmp: Qmp, signal: AbortSignal): Promise<void> {

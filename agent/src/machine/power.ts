@@ -106,13 +106,15 @@ function decideOff({ spec, generation, state, prepared, bootId }: Situation): Ac
   const power = halted?.cause === 'crash' ? 'crashed' : state.saved ? 'suspended' : 'shutdown'
   if (spec.power === 'suspended')
     return { do: 'nothing', power, ready: false, error: 'The machine is off, so there is nothing to suspend.' }
-  if (!state.saved && !prepared) return { do: 'prepare' }
-  if (spec.power === 'shutdown') return { do: 'nothing', power: 'shutdown', ready: true }
+  if (spec.power === 'shutdown') {
+    if (!areDisksMade(spec, state)) return { do: 'prepare' }
+    return { do: 'nothing', power: 'shutdown', ready: true }
+  }
   if (halted !== null) {
     const doing = halted.cause === 'guest' ? 'the guest has shut itself down' : 'the machine has crashed'
     return { do: 'nothing', power, ready: false, doing }
   }
-  return { do: 'start' }
+  return prepared || state.saved ? { do: 'start' } : { do: 'prepare' }
 }
 
 /** What a machine is, whatever was wished. */

@@ -94,7 +94,6 @@ export async function planLaunch(
     uefiCode: spec.firmware === 'uefi' ? (host.uefi?.code ?? null) : null,
     kernel: kernel === null ? null : `${imagesFromFolder}/${kernel.file}`,
     ramdisk: ramdisk === null ? null : `${imagesFromFolder}/${ramdisk.file}`,
-    restore: false,
   }
   return { launch, namespace: wired[0]?.namespace ?? null }
 }
