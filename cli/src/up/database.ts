@@ -1,8 +1,7 @@
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DataDirectory } from '../data-directory.ts'
 import { isAlive, pidFile, removePid, writePid } from '../pid-file.ts'
-import { programs, root, runOnce } from '../programs.ts'
+import { runOnce, serverMain } from '../programs.ts'
 import { stop } from '../trouble.ts'
 import { openPassage } from './passage.ts'
 
@@ -26,10 +25,9 @@ export async function startDatabase(data: DataDirectory, env: NodeJS.ProcessEnv)
   return running
 }
 
-// PostgreSQL runs as a user of its own, who must reach its programs in the tree and its data.
+// PostgreSQL runs as a user of its own, who must reach its data.
 async function databaseArgs(data: DataDirectory, verb: 'start' | 'stop'): Promise<string[]> {
-  const main = join(await openPassage(root), programs.server)
-  return [main, 'database', verb, '--data', await openPassage(data.path)]
+  return [serverMain, 'database', verb, '--data', await openPassage(data.path)]
 }
 
 function parseRunning(output: string): Running | undefined {
