@@ -36,3 +36,46 @@ create table image_member (
   primary key (image_id, member)
 );
 create index image_member_project on image_member (member);
+
+-- Metadata definitions: what properties mean, for dashboards to offer.
+create table metadef_namespace (
+  id uuid primary key,
+  region text not null,
+  namespace text not null,
+  display_name text,
+  description text,
+  visibility text not null default 'private' check (visibility in ('public', 'private')),
+  protected boolean not null default false,
+  owner text not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  unique (region, namespace)
+);
+-- Objects, properties and tags of a namespace; body is what is shown beside the name.
+create table metadef_item (
+  namespace_id uuid not null references metadef_namespace on delete cascade,
+  kind text not null check (kind in ('object', 'property', 'tag')),
+  name text not null,
+  body jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (namespace_id, kind, name)
+);
+create table metadef_resource_type (
+  name text primary key,
+  protected boolean not null default false,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+insert into metadef_resource_type (name, protected) values
+  ('OS::Glance::Image', true), ('OS::Cinder::Volume', true), ('OS::Nova::Flavor', true),
+  ('OS::Nova::Aggregate', true), ('OS::Nova::Server', true), ('OS::Trove::Instance', true);
+create table metadef_association (
+  namespace_id uuid not null references metadef_namespace on delete cascade,
+  resource_type text not null references metadef_resource_type on delete cascade,
+  prefix text,
+  properties_target text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (namespace_id, resource_type)
+);

@@ -3,6 +3,30 @@ import { everyone, policies } from '#lib/policy.ts'
 const owner = 'role:admin or (role:member and project_id:%(project_id)s)'
 const viewer = 'role:admin or role:reader'
 
+/** Metadata definitions: read by all, written by administrators, as Glance's defaults have it. */
+function metadefPolicies(): Record<string, string> {
+  const read = [
+    'get_metadef_namespace',
+    'get_metadef_namespaces',
+    'get_metadef_object',
+    'get_metadef_objects',
+    'list_metadef_resource_types',
+    'get_metadef_resource_type',
+    'get_metadef_property',
+    'get_metadef_properties',
+    'get_metadef_tag',
+    'get_metadef_tags',
+  ]
+  const nouns = ['namespace', 'object', 'property', 'tag']
+  const write = [
+    ...nouns.flatMap((noun) => ['add', 'modify', 'delete'].map((verb) => `${verb}_metadef_${noun}`)),
+    'add_metadef_tags',
+    'add_metadef_resource_type_association',
+    'remove_metadef_resource_type_association',
+  ]
+  return Object.fromEntries([...read.map((rule) => [rule, viewer]), ...write.map((rule) => [rule, 'role:admin'])])
+}
+
 export const imagePolicies = policies({
   context_is_admin: 'role:admin',
   default: everyone,
@@ -25,4 +49,5 @@ export const imagePolicies = policies({
   get_members: 'role:admin or role:reader',
   modify_member: 'role:admin or role:member',
   get_task: 'role:admin or role:reader',
+  ...metadefPolicies(),
 })

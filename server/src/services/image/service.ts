@@ -1,6 +1,7 @@
 import { reply, route, type Service } from '#lib/http/route.ts'
 import { imageRoutes } from './images/routes.ts'
 import { memberRoutes } from './members/routes.ts'
+import { metadefRoutes } from './metadefs/routes.ts'
 import { imagePolicies } from './policy.ts'
 import { schemaRoutes } from './schemas/routes.ts'
 
@@ -41,6 +42,7 @@ export const imageService: Service = {
     ...imageRoutes,
     ...memberRoutes,
     ...schemaRoutes,
+    ...metadefRoutes,
     route({
       method: 'GET',
       path: '/info/import',

@@ -55,13 +55,22 @@ export function newAttributes(body: Record<string, unknown>, allow: AllowVisibil
 }
 
 /** What a patch changes. Throws invalid, forbidden or a conflict (replace or remove of what is not there). */
-export function patchAttributes(image: Image, patch: Static<typeof PatchImage>, allow: AllowVisibility): Change {
+export function patchAttributes(
+  image: Image,
+  patch: Static<typeof PatchImage>,
+  allow: AllowVisibility,
+  mayGiveAway = false,
+): Change {
   const change: Change = {}
   const properties = { ...image.properties }
-  for (const { op, path, value } of patch) {
+  for (const operation of patch) {
+    const { op, path, value } = plain(operation)
     const [name, ...more] = pointer(path)
     if (name === undefined || more.length > 0) invalid(`Invalid path ${path}: it must name one attribute.`)
-    if (name in settable) {
+    if (name === 'owner' && op === 'replace' && mayGiveAway) {
+      if (typeof value !== 'string' || value.length > 255) invalid('The owner must be the id of a project.')
+      change.projectId = value
+    } else if (name in settable) {
       if (op === 'remove') forbidden(`Property ${name} may not be removed.`)
       if (image.status !== 'queued' && (name === 'container_format' || name === 'disk_format'))
         forbidden(`Attribute ${name} can be replaced only for a queued image.`)
@@ -94,6 +103,21 @@ function fewEnough(properties: Record<string, string>): Record<string, string> {
   return count > mostProperties
     ? invalid(`The limit of ${mostProperties} image properties is exceeded: ${count}.`)
     : properties
+}
+
+function plain(operation: Static<typeof PatchImage>[number]): {
+  op: 'add' | 'replace' | 'remove'
+  path: string
+  value: unknown
+} {
+  const { value } = operation
+  if (operation.op !== undefined && operation.path !== undefined)
+    return { op: operation.op, path: operation.path, value }
+  for (const op of ['add', 'replace', 'remove'] as const) {
+    const path = operation[op]
+    if (path !== undefined) return { op, path, value }
+  }
+  return invalid('Operations must have an op (add, replace or remove) and a path.')
 }
 
 // RFC 6901

@@ -19,8 +19,8 @@ import {
   type Visibility,
 } from './model.ts'
 import { CreateImage, oldPatchType, PatchImage, patchType } from './schema.ts'
-import { deleteImage, importStaged, stageImage, uploadImage } from './upload.ts'
-import { showImage } from './views.ts'
+import { deleteImage, importsOf, importStaged, stageImage, uploadImage } from './upload.ts'
+import { showImage, showImport } from './views.ts'
 
 /** Loads what the path names; unknown and invisible are the same. */
 export const imageOf = (req: Request) => getVisibleImage(req.db, req.region, req.params['id'] ?? '', req.actor)
@@ -120,7 +120,7 @@ export const imageRoutes = [
       const type = req.headers['content-type']?.split(';')[0]
       if (type !== patchType && type !== oldPatchType)
         throw new Fault('unsupportedMedia', `The content type must be ${patchType}.`)
-      const change = patchAttributes(found, req.body, allowVisibility(req, found))
+      const change = patchAttributes(found, req.body, allowVisibility(req, found), req.actor.isAdmin)
       return showImage(await req.db.transaction((tx) => updateImage(tx, found.id, change)), req.view)
     },
   }),
@@ -236,7 +236,7 @@ export const imageRoutes = [
     path: '/images/:id/tasks',
     policy: 'get_task',
     target: imageOf,
-    handle: async () => ({ tasks: [] }),
+    handle: async ({ db }, found) => ({ tasks: (await importsOf(db, found.id)).map(showImport) }),
   }),
 ]
 

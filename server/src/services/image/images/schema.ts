@@ -32,11 +32,17 @@ export const CreateImage = Type.Object(
   { additionalProperties: Property },
 )
 
-/** JSON patch as Glance takes it (v2.1): add, replace, remove of one member by a pointer. */
+/**
+ * JSON patch as Glance takes it: add, replace, remove of one member. v2.1 writes {op, path, value}, v2.0 wrote
+ * {<op>: path, value}.
+ */
 export const PatchImage = Type.Array(
   Type.Object({
-    op: Type.Enum(['add', 'replace', 'remove']),
-    path: Type.String(),
+    op: Type.Optional(Type.Enum(['add', 'replace', 'remove'])),
+    path: Type.Optional(Type.String()),
+    add: Type.Optional(Type.String()),
+    replace: Type.Optional(Type.String()),
+    remove: Type.Optional(Type.String()),
     value: Type.Optional(Type.Unknown()),
   }),
 )

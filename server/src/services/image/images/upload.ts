@@ -1,9 +1,9 @@
 // The life of an image's data: in by upload (or by stage and import), out by download, away with the image.
 import type { Readable } from 'node:stream'
 import { Type } from 'typebox'
-import { type Tx, eq } from '#lib/db.ts'
+import { and, type Db, desc, eq, type Tx } from '#lib/db.ts'
 import { newId } from '#lib/id.ts'
-import { done, next, startTask, task } from '#lib/task.ts'
+import { done, next, startTask, type Task, task, taskTable } from '#lib/task.ts'
 import type { World } from '#lib/world.ts'
 import { requireDeclared } from '../format.ts'
 import { ensureNoImageFile, putImage } from '../store.ts'
@@ -76,6 +76,15 @@ export const imageImport = task({
   },
   failed: (tx, { imageId }) => enterStatus(tx, imageId, 'queued').catch(() => undefined),
 })
+
+/** The imports of an image, newest first. */
+export async function importsOf(db: Db, imageId: string): Promise<Task[]> {
+  return db
+    .select()
+    .from(taskTable)
+    .where(and(eq(taskTable.key, `image:${imageId}`), eq(taskTable.kind, imageImport.kind)))
+    .orderBy(desc(taskTable.createdAt))
+}
 
 /** The image is gone when this commits; its data soon after. Throws forbidden for a protected one. */
 export async function deleteImage(tx: Tx, id: string, origin: Origin): Promise<void> {

@@ -1,5 +1,6 @@
 import { isoSeconds } from '#lib/db.ts'
 import { view, type Viewer } from '#lib/view.ts'
+import type { Task } from '#lib/task.ts'
 import type { Image } from './model.ts'
 
 const fields = view<Image>(['image', 'images'], {
@@ -30,4 +31,32 @@ const fields = view<Image>(['image', 'images'], {
 /** Custom properties stand beside the others, as Glance shows them. */
 export function showImage(image: Image, viewer: Viewer): Record<string, unknown> {
   return { ...image.properties, ...fields.item(image, viewer) }
+}
+
+const importStatus = {
+  queued: 'pending',
+  running: 'processing',
+  done: 'success',
+  failed: 'failure',
+  cancelled: 'failure',
+} as const
+
+/** An import as Glance's task API shows it. */
+export function showImport(task: Task) {
+  const imageId = String(task.input['imageId'])
+  return {
+    id: task.id,
+    type: 'api_image_import',
+    status: importStatus[task.state],
+    image_id: imageId,
+    owner: task.projectId,
+    user_id: task.userId,
+    request_id: task.requestId,
+    input: { image_id: imageId, import_req: { method: { name: 'glance-direct' } } },
+    message: task.error ?? '',
+    result: null,
+    created_at: isoSeconds(task.createdAt),
+    updated_at: isoSeconds(task.finishedAt ?? task.createdAt),
+    expires_at: null,
+  }
 }
