@@ -1,0 +1,8 @@
+import type { Request } from '#lib/http/route.ts'
+import { getNamespace } from './model.ts'
+
+// What every route below a namespace shares.
+export const namespaces = '/metadefs/namespaces'
+export const inNamespace = `${namespaces}/:namespace`
+export const namespaceOf = (req: Request) => getNamespace(req.db, req.region, req.params['namespace'] ?? '', req.actor)
+export const ownerTarget = ({ owner }: { owner: string }) => ({ project_id: owner })
