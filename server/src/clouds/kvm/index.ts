@@ -1,0 +1,2 @@
+// The door of the cloud of our own hosts.
+export { kvmCloud } from './cloud.ts'
