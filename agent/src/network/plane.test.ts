@@ -12,19 +12,15 @@ import { listNamespaces, namespacePath, runIn } from './namespaces.ts'
 import { readLinks } from './read.ts'
 import {
   documents,
-  eventually,
   externalNetwork,
-  type Guest,
-  makeRig,
   nothing,
   openRule,
   portIn,
   renumbered,
-  type Rig,
   routerFor,
   tenantNetwork,
-  whyNot,
-} from './testing/rig.ts'
+} from './testing/documents.ts'
+import { eventually, type Guest, makeRig, type Rig, whyNot } from './testing/rig.ts'
 
 const why = await whyNot()
 
