@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -166,6 +167,79 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     assert.deepEqual(await host.processes(id), [])
     assert.deepEqual(await readdir(join(host.dataDir, 'machines')), [])
   })
+})
+
+test(
+  'an agent that is killed amid each action finishes it later',
+  { skip: whyNoGuests(), timeout: 600_000 },
+  async (t) => {
+    const host = await testHost(t)
+    const small = 'm-killed'
+    let spec = tinySpec(small, host.image)
+    const wish = (changes: Partial<MachineSpec>) => host.wish(small, (spec = { ...spec, ...changes }))
+    const ready = (power: string) => host.until(small, (status) => status.ready && status.power === power)
+    // Where the kill falls within the action is chance; wherever it falls, the outcome is the same.
+    const killed = async (action: string, change: () => void, afterMs: number) => {
+      const done = host.killAt(action, afterMs)
+      change()
+      await done
+    }
+    let serial = 0
+    for (const afterMs of [0, 5, 40]) {
+      await killed(
+        'prepare',
+        () => wish({ power: 'running', disks: spec.disks.map((disk) => ({ ...disk, serial })) }),
+        afterMs,
+      )
+      await ready('running')
+      await killed('end', () => wish({ restart: { serial: ++serial, hard: true } }), afterMs)
+      await host.until(small, (status) => status.ready && status.restartSerial === serial)
+      await killed('start', () => wish({ restart: { serial: ++serial, hard: true } }), afterMs)
+      await host.until(small, (status) => status.ready && status.restartSerial === serial)
+      assert.equal((await host.processes(small)).length, 1)
+      await killed('save', () => wish({ power: 'suspended' }), afterMs)
+      await ready('suspended')
+      assert.deepEqual(await host.processes(small), [])
+      await killed('start', () => wish({ power: 'running' }), afterMs)
+      await ready('running')
+      await killed('end', () => wish({ power: 'shutdown', shutdownSeconds: 0 }), afterMs)
+      await ready('shutdown')
+    }
+    host.wish(small, null)
+    await host.until(small, ({ power, ready: isReady }) => power === 'absent' && isReady)
+    assert.deepEqual(await readdir(join(host.dataDir, 'machines')), [])
+  },
+)
+
+test('boot by UEFI', { skip: whyNoGuests(), timeout: 300_000 }, async (t) => {
+  const host = await testHost(t)
+  host.wish('uefi', tinySpec('uefi', host.image, { firmware: 'uefi', memoryMb: 192, configDrive: true }))
+  await host.until('uefi', ({ power, ready }) => power === 'running' && ready)
+  await host.console('uefi', 'user data ran on web')
+})
+
+test('boot by kernel, with an ephemeral and a swap disk', { skip: whyNoGuests(), timeout: 300_000 }, async (t) => {
+  const base = (process.env.PILEUS_GUEST_IMAGE ?? '').replace(/\.qcow2$/, '')
+  if (!existsSync(`${base}.vmlinuz`)) return t.skip('no kernel lies beside the guest image')
+  const host = await testHost(t)
+  const kernel = host.serve('kernel', `${base}.vmlinuz`, 'raw')
+  const ramdisk = host.serve('ramdisk', `${base}.initrd`, 'raw')
+  const blank = { sizeMb: 64, image: null, serial: 0 }
+  const spec = tinySpec('direct', host.image, {
+    kernel,
+    ramdisk,
+    kernelArgs: 'root=LABEL=cloudimg-rootfs console=tty0 console=ttyS0 quiet net.ifnames=0 no_timer_check',
+    configDrive: true,
+  })
+  const script = '#!/bin/sh\nmkdir /m\nmount /dev/vdb /m && echo "vdb is ext4"\nswapon /dev/vdc && echo "vdc is swap"\n'
+  host.wish('direct', {
+    ...spec,
+    disks: [...spec.disks, { id: 'eph0', role: 'ephemeral', ...blank }, { id: 'swap', role: 'swap', ...blank }],
+    metadata: { ...spec.metadata, userData: Buffer.from(script).toString('base64') },
+  })
+  await host.until('direct', ({ power, ready }) => power === 'running' && ready)
+  await host.console('direct', 'vdb is ext4')
+  await host.console('direct', 'vdc is swap')
 })
 
 test('what can never be is told in a sentence', { skip: whyNoGuests(), timeout: 120_000 }, async (t) => {

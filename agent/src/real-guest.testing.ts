@@ -37,8 +37,12 @@ export interface TestHost {
   dataDir: string
   server: TestServer
   image: ImageSource
+  /** Serves a file as an image. */
+  serve(imageId: string, path: string, format: ImageSource['format']): ImageSource
   /** Kills the agent as the kernel would, and starts it again. */
   killAndStart(): Promise<void>
+  /** Kills the agent as soon as it says that it begins this action, `afterMs` later, and starts it again. */
+  killAt(action: string, afterMs?: number): Promise<void>
   /** Sends a newer wish for the machine. */
   wish(id: string, spec: MachineSpec | null): void
   wishNetwork(spec: HostNetwork): void
@@ -56,14 +60,13 @@ export async function testHost(t: TestContext): Promise<TestHost> {
   const dataDir = await mkdtemp(join(tmpdir(), 'pileus-host-'))
   const server = await testServer()
   const namespace = `pt${randomBytes(2).toString('hex')}`
-  const bytes = readFileSync(process.env.PILEUS_GUEST_IMAGE ?? '')
-  server.images.set('tiny', bytes)
-  const image: ImageSource = {
-    imageId: 'tiny',
-    format: 'qcow2',
-    sizeBytes: bytes.length,
-    sha512: createHash('sha512').update(bytes).digest('hex'),
+  const serve: TestHost['serve'] = (imageId, path, format) => {
+    const bytes = readFileSync(path)
+    server.images.set(imageId, bytes)
+    const sha512 = createHash('sha512').update(bytes).digest('hex')
+    return { imageId, format, sizeBytes: bytes.length, sha512 }
   }
+  const image = serve('tiny', process.env.PILEUS_GUEST_IMAGE ?? '', 'qcow2')
   const objects = new Map<string, DesiredObject>()
   const statuses = new Map<string, { generation: number; status: MachineStatus }>()
   const results = new Map<number, (frame: { value?: unknown; error?: string }) => void>()
@@ -75,6 +78,7 @@ export async function testHost(t: TestContext): Promise<TestHost> {
 
   const main = new URL('main.ts', import.meta.url).pathname
   const common = ['--data', dataDir, '--namespace', namespace, '--tunnel-address', '127.0.0.1']
+  let said: (text: string) => void = () => {}
   let broken: Error | undefined
   const start = async () => {
     const log = createWriteStream(join(dataDir, 'agent.log'), { flags: 'a' })
@@ -92,6 +96,7 @@ export async function testHost(t: TestContext): Promise<TestHost> {
     ]
     agent = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     agent.stdout?.pipe(log)
+    agent.stdout?.on('data', (chunk: Buffer) => said(chunk.toString()))
     agent.stderr?.pipe(log)
     const greeted = await Promise.race([
       server.connection(),
@@ -148,8 +153,20 @@ export async function testHost(t: TestContext): Promise<TestHost> {
     dataDir,
     server,
     image,
+    serve,
     ask,
     async killAndStart() {
+      await kill()
+      statuses.clear()
+      await start()
+    },
+    async killAt(action, afterMs = 0) {
+      await new Promise<void>((resolve) => {
+        said = (text) => {
+          if (text.includes(`"action":"${action}"`)) setTimeout(resolve, afterMs)
+        }
+      })
+      said = () => {}
       await kill()
       statuses.clear()
       await start()

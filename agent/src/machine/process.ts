@@ -1,7 +1,7 @@
 // The QEMU process of a machine: found by what it is, never by a number in a file alone.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:fs'
-import { open, readdir, readFile, readlink, realpath, rm } from 'node:fs/promises'
+import { open, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { readIfAny, writeWhole } from '../files.ts'
@@ -30,7 +30,9 @@ async function isMachine(pid: number, folder: Folder, id: string): Promise<boole
     // A process that has ended but was not waited for has an empty command line.
     const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
     if (!words.includes(nameArgument(id))) return false
-    return (await readlink(`/proc/${pid}/cwd`)) === (await realpath(folder.path))
+    // By number, not by name: the data directory may be mounted elsewhere too.
+    const [cwd, own] = await Promise.all([stat(`/proc/${pid}/cwd/`), stat(folder.path)])
+    return cwd.ino === own.ino && cwd.dev === own.dev
   } catch {
     return false
   }
