@@ -1,6 +1,7 @@
 // The only file that knows all services and all clouds.
 import type { FastifyInstance } from 'fastify'
 import type { CloudReports } from './clouds/cloud.ts'
+import { kvmCloud } from './clouds/kvm/index.ts'
 import { type SimCloud, simCloud } from './clouds/sim/index.ts'
 import type { Config } from '#lib/config.ts'
 import type { Database } from '#lib/db.ts'
@@ -21,8 +22,10 @@ import {
   type TokenReader,
   tokenReader,
 } from '#identity'
-import { imageService } from '#image'
-import { networkService } from '#network'
+import { computeReports, computeService } from '#compute'
+import { imageService, openImage } from '#image'
+import { networkReports, networkService } from '#network'
+import { placementService } from '#placement'
 
 export interface App {
   world: World
@@ -40,8 +43,10 @@ export interface App {
 
 /** Everything of one process, not yet listening and with no worker. */
 export function makeApp(db: Database, config: Config, log: Log): App {
-  const reports: CloudReports = silentReports
-  const cloud = simCloud({ db, config, log }, reports)
+  const reports: CloudReports = { compute: computeReports, network: networkReports }
+  const sim = config.simHosts > 0 ? simCloud({ db, config, log }, reports) : undefined
+  const imageOf = (id: string) => openImage(world, config.region, id)
+  const cloud = sim ?? kvmCloud({ db, config, log }, { ...reports, openImage: imageOf })
   const drivers: Drivers = { ...cloud.drivers }
   const world: World = {
     db,
@@ -55,7 +60,15 @@ export function makeApp(db: Database, config: Config, log: Log): App {
   setPasswordConcurrency(config.passwordConcurrency)
   keepCatalogFresh(world)
   const tokens = tokenReader(db)
-  const services: Service[] = [identityService(tokens), imageService, networkService, taskService]
+  const services: Service[] = [
+    identityService(tokens),
+    imageService,
+    placementService,
+    networkService,
+    computeService,
+    taskService,
+    ...(cloud.service ? [cloud.service] : []),
+  ]
   for (const service of services) {
     if (service.quotas) registerQuotas(service.name, service.quotas)
     if (service.subscriptions) subscribe(service.subscriptions)
@@ -80,7 +93,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     server,
     services,
     tokens,
-    sim: cloud,
+    sim,
     start: () => cloud.start(server),
     prepare: () => bootstrap(db.transaction, { services, region: config.region, adminPassword: config.adminPassword }),
     async close() {
@@ -89,18 +102,4 @@ export function makeApp(db: Database, config: Config, log: Log): App {
       await db.close()
     },
   }
-}
-
-// Until compute and network hand over their own (`computeReports`, `networkReports`): nobody listens.
-const silentReports: CloudReports = {
-  compute: {
-    machineSeen: async () => {},
-    hostsSeen: async () => {},
-    hostsAlive: async () => {},
-    machinesOn: async () => [],
-  },
-  network: {
-    describeHost: async () => ({ networks: [], ports: [], routers: [], groups: {} }),
-    portsSeen: async () => {},
-  },
 }

@@ -45,6 +45,7 @@ export const computePolicies = policies({
   [`${api}:servers:show:host_status:unknown-only`]: admin,
   [`${api}:servers:create`]: projectMember,
   [`${api}:servers:create:forced_host`]: admin,
+  [`${api}:servers:create:zero_disk_flavor`]: admin,
   'compute:servers:create:requested_destination': admin,
   [`${api}:servers:update`]: projectMember,
   [`${api}:servers:delete`]: projectMember,

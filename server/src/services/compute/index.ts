@@ -1,0 +1,3 @@
+// The door of compute.
+export { computeReports } from './reports.ts'
+export { computeService } from './service.ts'

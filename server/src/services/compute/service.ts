@@ -1,0 +1,60 @@
+import type { Fault } from '#lib/fault.ts'
+import type { Envelope, Service } from '#lib/http/route.ts'
+import { flavorRoutes } from './flavors/routes.ts'
+import { flavorPartRoutes } from './flavors/specs-routes.ts'
+import { instanceActionRoutes } from './instance-actions/routes.ts'
+import { keypairRoutes } from './keypairs/routes.ts'
+import { computePolicies } from './policy.ts'
+import { computeQuotas } from './quotas/resources.ts'
+import { serverActions } from './servers/actions.ts'
+import { interfaceRoutes } from './servers/interfaces.ts'
+import { serverPartRoutes } from './servers/parts.ts'
+import { serverRoutes } from './servers/routes.ts'
+import { versionRange, versionRootRoutes, versionRoutes } from './versions/routes.ts'
+
+/** The one key of Nova's error bodies. */
+const names: Record<number, string> = {
+  400: 'badRequest',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'itemNotFound',
+  405: 'badMethod',
+  406: 'notAcceptable',
+  409: 'conflictingRequest',
+  413: 'overLimit',
+  415: 'badMediaType',
+  429: 'overLimit',
+  501: 'notImplemented',
+  503: 'serviceUnavailable',
+}
+
+function envelope(fault: Fault, status: number): Envelope {
+  return { body: { [names[status] ?? 'computeFault']: { code: status, message: fault.message } } }
+}
+
+export const computeService: Service = {
+  name: 'compute',
+  mount: '/compute',
+  prefix: '/v2.1',
+  regional: true,
+  catalog: [{ type: 'compute', name: 'nova', path: '/compute/v2.1' }],
+  versions: versionRange,
+  envelope,
+  statuses: { overQuota: 403, tooLarge: 413 },
+  policies: computePolicies,
+  quotas: computeQuotas,
+  uuidParams: true,
+  requestIdHeaders: ['x-compute-request-id'],
+  routes: [
+    ...versionRoutes,
+    ...flavorRoutes,
+    ...flavorPartRoutes,
+    ...keypairRoutes,
+    ...serverRoutes,
+    serverActions,
+    ...serverPartRoutes,
+    ...interfaceRoutes,
+    ...instanceActionRoutes,
+  ],
+  rootRoutes: versionRootRoutes,
+}
