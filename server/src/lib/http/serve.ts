@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Actor } from '#lib/actor.ts'
+import { type AccessRule, accessAllowed, type Actor } from '#lib/actor.ts'
 import { type Config, publicUrl } from '#lib/config.ts'
 import { sqlState } from '#lib/db.ts'
 import { Fault, notFound } from '#lib/fault.ts'
@@ -141,6 +141,7 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
     let failure: unknown
     try {
       if (route.policy !== 'public') actor = await authenticate(tokenOf(raw))
+      if (actor.accessRules) requireAccess(service, actor.accessRules, raw)
       let version = 0
       if (service.versions) {
         version = negotiate(service.versions, raw.headers)
@@ -267,6 +268,13 @@ function tokenOf(raw: FastifyRequest): string {
   return token
 }
 
+function requireAccess(service: Service, rules: readonly AccessRule[], raw: FastifyRequest): void {
+  const path = (raw.url.split('?')[0] ?? '').replace(/^\/regions\/[^/]+/, '').slice(service.mount.length)
+  const services = service.catalog.map(({ type }) => type)
+  if (!accessAllowed(rules, { services, method: raw.method, path }))
+    throw new Fault('unauthenticated', 'The application credential has no access rule for this request.')
+}
+
 function chooseAction(byAction: Map<string, Prepared>, body: unknown): [Prepared, unknown] {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new Fault('invalid', 'Malformed request body: it must be an object with the name of one action.')
@@ -373,13 +381,14 @@ function writeFault(
   const status = fault ? (service?.statuses?.[fault.kind] ?? statusOf[fault.kind]) : 500
   const shown =
     fault ?? (requestId ? new Fault('unavailable', `${internal.message} The request id is ${requestId}.`) : internal)
-  const { body, headers = {} } = service?.envelope(shown, status) ?? {
+  const shownId = requestId ?? `req-${randomUUID()}`
+  const { body, headers = {} } = service?.envelope(shown, status, shownId) ?? {
     body: { error: { code: status, message: shown.message } },
   }
   if (status === 401) res.header('www-authenticate', `Keystone uri="${publicUrl(config)}/identity"`)
   if (shown.kind === 'tooLarge') res.header('connection', 'close') // the rest of the body is not read
   res.code(status).headers(headers)
-  if (!requestId) res.header('x-openstack-request-id', `req-${randomUUID()}`)
+  if (!requestId) res.header('x-openstack-request-id', shownId)
   return res
     .header('content-type', headers['content-type'] ?? 'application/json')
     .send(typeof body === 'string' ? body : JSON.stringify(body))

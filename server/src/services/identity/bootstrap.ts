@@ -3,7 +3,7 @@ import type { Service } from '#lib/http/route.ts'
 import { newHexId } from '#lib/id.ts'
 import { ensureCatalog } from './catalog/model.ts'
 import { impliedRole, password, project, role, roleAssignment, user } from './model.ts'
-import { ensureTokenKey } from './tokens/keys.ts'
+import { ensureKey } from './keys.ts'
 import { hashPassword } from './users/password.ts'
 
 const rootDomain = 'default'
@@ -19,7 +19,8 @@ export async function bootstrap(
 ): Promise<void> {
   const hash = options.adminPassword ? await hashPassword(options.adminPassword) : undefined
   await transaction(async (tx) => {
-    await ensureTokenKey(tx)
+    await ensureKey(tx, 'token')
+    await ensureKey(tx, 'credential')
     await tx
       .insert(project)
       .values({ id: rootDomain, name: 'Default', isDomain: true, description: 'The default domain' })

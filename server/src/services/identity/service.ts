@@ -2,7 +2,26 @@ import type { Service } from '#lib/http/route.ts'
 import { route } from '#lib/http/route.ts'
 import { identityPolicies } from './policy.ts'
 import type { TokenReader } from './tokens/resolve.ts'
+import { applicationCredentialRoutes } from './application-credentials/routes.ts'
+import { assignmentListRoutes } from './assignments/list-routes.ts'
+import { grantRoutes } from './assignments/routes.ts'
+import { ec2Routes } from './credentials/ec2.ts'
+import { credentialRoutes } from './credentials/routes.ts'
+import { domainRoutes } from './domains/routes.ts'
+import { endpointFilterRoutes } from './endpoint-filter/routes.ts'
+import { endpointRoutes } from './endpoints/routes.ts'
+import { groupRoutes } from './groups/routes.ts'
+import { policyRoutes } from './policies/routes.ts'
+import { projectRoutes } from './projects/routes.ts'
+import { projectTagRoutes } from './projects/tags.ts'
+import { regionRoutes } from './regions/routes.ts'
+import { impliedRoleRoutes } from './roles/implied.ts'
+import { roleRoutes } from './roles/routes.ts'
+import { serviceRoutes } from './services/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
+import { wheretoRoutes } from './tokens/whereto.ts'
+import { trustRoutes } from './trusts/routes.ts'
+import { userRoutes } from './users/routes.ts'
 
 const titles: Record<number, string> = {
   400: 'Bad Request',
@@ -47,6 +66,25 @@ export function identityService(reader: TokenReader): Service {
         handle: async ({ view }) => ({ version: versionDocument(view.baseUrl) }),
       }),
       ...tokenRoutes(reader),
+      ...wheretoRoutes,
+      ...domainRoutes,
+      ...projectRoutes,
+      ...projectTagRoutes,
+      ...userRoutes,
+      ...groupRoutes,
+      ...roleRoutes,
+      ...impliedRoleRoutes,
+      ...grantRoutes,
+      ...assignmentListRoutes,
+      ...regionRoutes,
+      ...serviceRoutes,
+      ...endpointRoutes,
+      ...endpointFilterRoutes,
+      ...policyRoutes,
+      ...credentialRoutes,
+      ...ec2Routes,
+      ...applicationCredentialRoutes(reader),
+      ...trustRoutes,
     ],
     rootRoutes: [
       route({

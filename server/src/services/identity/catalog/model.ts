@@ -5,11 +5,14 @@ import { publicUrl } from '#lib/config.ts'
 import { and, eq, type Tx } from '#lib/db.ts'
 import type { Service } from '#lib/http/route.ts'
 import type { World } from '#lib/world.ts'
+import { readEndpointFilters } from '../endpoint-filter/model.ts'
 import { endpoint, region, service } from '../model.ts'
 import type { CatalogEntry } from '../tokens/views.ts'
 
 interface Kept {
   entries: CatalogEntry[]
+  /** Endpoints that a project sees, for those projects that do not see all of them. */
+  filters: Map<string, Set<string>>
 }
 const kept = new WeakMap<object, Kept | undefined>()
 
@@ -21,16 +24,26 @@ export function keepCatalogFresh(world: World): void {
 
 /** The catalogue as this actor sees it. */
 export async function readCatalog(world: World, actor: Actor): Promise<CatalogEntry[]> {
-  const known = kept.get(world.db) ?? { entries: await queryCatalog(world) }
+  const known = kept.get(world.db) ?? {
+    entries: await queryCatalog(world),
+    filters: await readEndpointFilters(world.db),
+  }
   kept.set(world.db, known)
-  if (!known.entries.some((entry) => entry.endpoints.some(({ url }) => url.includes('$(')))) return known.entries
+  const filter = known.filters.get(actor.projectId ?? '')
+  const seen = filter
+    ? known.entries.map((entry) => ({ ...entry, endpoints: entry.endpoints.filter(({ id }) => filter.has(id)) }))
+    : known.entries
+  if (!seen.some((entry) => entry.endpoints.some(({ url }) => url.includes('$(')))) return seen
   const fill = (url: string) =>
     url
       .replaceAll(/[$%]\((tenant_id|project_id)\)s/g, actor.projectId ?? '')
       .replaceAll(/[$%]\(user_id\)s/g, actor.userId)
-  return known.entries.map((entry) => ({
+  return seen.map((entry) => ({
     ...entry,
-    endpoints: entry.endpoints.map((each) => ({ ...each, url: fill(each.url) })),
+    // a token without a project has no use for an address that names one
+    endpoints: entry.endpoints
+      .filter(({ url }) => actor.projectId !== null || !/[$%]\((tenant_id|project_id)\)s/.test(url))
+      .map((each) => ({ ...each, url: fill(each.url) })),
   }))
 }
 
@@ -38,8 +51,9 @@ async function queryCatalog(world: World): Promise<CatalogEntry[]> {
   const rows = await world.db
     .select()
     .from(service)
-    .innerJoin(endpoint, and(eq(endpoint.serviceId, service.id), eq(endpoint.enabled, true)))
+    .leftJoin(endpoint, and(eq(endpoint.serviceId, service.id), eq(endpoint.enabled, true)))
     .where(eq(service.enabled, true))
+    .orderBy(service.id, endpoint.id)
   const entries = new Map<string, CatalogEntry>()
   for (const row of rows) {
     const entry = entries.get(row.service.id) ?? {
@@ -48,19 +62,21 @@ async function queryCatalog(world: World): Promise<CatalogEntry[]> {
       name: row.service.name ?? '',
       endpoints: [],
     }
-    entry.endpoints.push({
-      id: row.endpoint.id,
-      interface: row.endpoint.interface,
-      region: row.endpoint.regionId,
-      region_id: row.endpoint.regionId,
-      url: expandUrl(row.endpoint.url, world),
-    })
+    if (row.endpoint)
+      entry.endpoints.push({
+        id: row.endpoint.id,
+        interface: row.endpoint.interface,
+        region: row.endpoint.regionId,
+        region_id: row.endpoint.regionId,
+        url: expandUrl(row.endpoint.url, world),
+      })
     entries.set(row.service.id, entry)
   }
   return [...entries.values()]
 }
 
-export function expandUrl(url: string, world: World): string {
+/** The address that a template begins with: this cloud's own. */
+export function expandUrl(url: string, world: Pick<World, 'config'>): string {
   return url.replaceAll('$(public_url)s', publicUrl(world.config))
 }
 

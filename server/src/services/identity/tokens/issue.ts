@@ -1,26 +1,27 @@
 // How a request for a token is answered: prove who it is (methods), find what it is for (scope), seal.
-import { and, type Db, eq, sql } from '#lib/db.ts'
-import { Fault, unauthenticated } from '#lib/fault.ts'
+import type { Database, Db } from '#lib/db.ts'
+import { Fault, forbidden, invalid, unauthenticated } from '#lib/fault.ts'
 import type { World } from '#lib/world.ts'
-import { password, project, user } from '../model.ts'
-import { verifyPassword } from '../users/password.ts'
-import { type AuthMethod, newAuditId, seal, type TokenClaims } from './sealed.ts'
-import { type ResolvedToken, rolesOf, type TokenReader } from './resolve.ts'
+import { change } from '../change.ts'
+import type { User } from '../model.ts'
+import { consumeUse, findUsableTrust } from '../trusts/model.ts'
+import {
+  type ApplicationCredentialProof,
+  byApplicationCredential,
+  byPassword,
+  type PasswordProof,
+  wrong,
+} from './methods.ts'
+import { type ResolvedToken, type TokenReader } from './resolve.ts'
+import { defaultScope, findScope, type ScopeRequest } from './scope.ts'
+import { type AuthMethod, authMethods, newAuditId, seal, type TokenClaims } from './sealed.ts'
 
-export interface DomainRef {
-  id?: string
-  name?: string
-}
 export interface AuthRequest {
-  methods: AuthMethod[]
-  password?: { user: { id?: string; name?: string; domain?: DomainRef; password: string } }
-  token?: { id: string }
-  scope:
-    | { project: { id?: string; name?: string; domain?: DomainRef } }
-    | { domain: DomainRef }
-    | { system: { all: true } }
-    | 'unscoped'
-    | undefined
+  methods: string[]
+  password?: PasswordProof | undefined
+  token?: { id: string } | undefined
+  applicationCredential?: ApplicationCredentialProof | undefined
+  scope: ScopeRequest | undefined
 }
 
 export interface Issued {
@@ -28,34 +29,35 @@ export interface Issued {
   resolved: ResolvedToken
 }
 
-const wrong = 'The request you have made requires authentication.'
+interface Proved {
+  userId: string
+  methods: AuthMethod[]
+  parent: TokenClaims | undefined
+  applicationCredential: { id: string; projectId: string } | undefined
+}
 
 /** A token for the one who proves to be a user. Throws unauthenticated, whatever of it was wrong. */
 export async function issueToken(world: World, reader: TokenReader, request: AuthRequest): Promise<Issued> {
   const { db } = world
-  let userId: string | undefined
-  let parent: TokenClaims | undefined
-  for (const method of request.methods) {
-    if (method === 'password') userId = await byPassword(db, request.password, userId)
-    else if (method === 'token') {
-      parent = (await reader.read(request.token?.id ?? '')).claims
-      if (userId !== undefined && parent.userId !== userId) unauthenticated(wrong)
-      userId = parent.userId
-    } else throw new Fault('unauthenticated', `The authentication method ${method} is not enabled.`)
-  }
-  if (userId === undefined) return unauthenticated(wrong)
-  const scope = await findScope(db, request.scope, userId)
+  const proved = await prove(db, reader, request)
+  const scope = await chooseScope(db, proved, request.scope)
   const now = Date.now()
   const claims: TokenClaims = {
-    userId,
+    userId: proved.userId,
     scope,
-    methods: [...new Set([...request.methods, ...(parent?.methods ?? [])])],
-    auditIds: [newAuditId(), ...(parent ? [parent.auditIds.at(-1)!] : [])],
+    methods: proved.methods,
+    auditIds: [newAuditId(), ...(proved.parent ? [proved.parent.auditIds.at(-1)!] : [])],
     issuedAtMs: now,
     // a token made from another one lives no longer than that one
-    expiresAtMs: parent?.expiresAtMs ?? now + world.config.tokenHours * 3_600_000,
+    expiresAtMs: proved.parent?.expiresAtMs ?? now + world.config.tokenHours * 3_600_000,
+    ...(proved.applicationCredential && { applicationCredentialId: proved.applicationCredential.id }),
   }
-  return sealed(reader, db, claims)
+  const issued = await sealed(reader, db, claims)
+  const ends = issued.resolved.trust?.expiresAt ?? undefined
+  if (scope.kind === 'trust') await useTrust(db, scope.id, issued.resolved.trust?.remainingUses ?? null)
+  // what it was made from ends first: so does the token, and it says so
+  const endsMs = Math.min(ends?.getTime() ?? Infinity, issued.resolved.applicationCredential?.expiresAtMs ?? Infinity)
+  return endsMs < claims.expiresAtMs ? sealed(reader, db, { ...claims, expiresAtMs: endsMs }) : issued
 }
 
 /** Seals claims that were checked elsewhere. */
@@ -66,68 +68,70 @@ export async function sealed(reader: TokenReader, db: Db, claims: TokenClaims): 
   return { token: seal(claims, key), resolved }
 }
 
-async function byPassword(db: Db, given: AuthRequest['password'], before: string | undefined): Promise<string> {
-  const who = given?.user
-  if (!who) throw new Fault('invalid', 'Expecting to find password in identity.')
-  const [found] = await db
-    .select({ id: user.id, hash: password.hash, expiresAt: password.expiresAt })
-    .from(user)
-    .leftJoin(password, eq(password.userId, user.id))
-    .where(
-      and(
-        who.id === undefined
-          ? and(eq(user.name, who.name ?? ''), eq(user.domainId, (await domainId(db, who.domain)) ?? ''))
-          : eq(user.id, who.id),
-        eq(user.enabled, true),
-      ),
-    )
-    .orderBy(sql`${password.id} desc nulls last`)
-    .limit(1)
-  const right = await verifyPassword(who.password, found?.hash ?? undefined)
-  if (!found || !right || (before !== undefined && before !== found.id)) return unauthenticated(wrong)
-  if (found.expiresAt && found.expiresAt.getTime() <= Date.now()) {
-    return unauthenticated(`The password is expired and needs to be changed for user: ${found.id}.`)
+async function prove(db: Database, reader: TokenReader, request: AuthRequest): Promise<Proved> {
+  let user: Pick<User, 'id' | 'options'> | undefined
+  let parent: TokenClaims | undefined
+  let applicationCredential: Proved['applicationCredential']
+  const methods = new Set<AuthMethod>()
+  const same = (next: Pick<User, 'id' | 'options'>) => {
+    if (user !== undefined && user.id !== next.id) unauthenticated(wrong)
+    user = next
   }
-  return found.id
-}
-
-async function domainId(db: Db, ref: DomainRef | undefined): Promise<string | undefined> {
-  if (ref?.id !== undefined) return ref.id
-  if (ref?.name === undefined) throw new Fault('invalid', 'Expecting to find domain in user.')
-  const [found] = await db
-    .select({ id: project.id })
-    .from(project)
-    .where(and(eq(project.name, ref.name), eq(project.isDomain, true)))
-  return found?.id
-}
-
-async function findScope(db: Db, scope: AuthRequest['scope'], userId: string): Promise<TokenClaims['scope']> {
-  if (scope === 'unscoped') return { kind: 'unscoped' }
-  if (scope === undefined) return defaultScope(db, userId)
-  if ('system' in scope) return { kind: 'system' }
-  if ('domain' in scope) {
-    const id = await domainId(db, scope.domain)
-    return id === undefined ? unauthenticated(wrong) : { kind: 'domain', id }
+  for (const method of request.methods) {
+    if (method === 'password') same(await byPassword(db, request.password))
+    else if (method === 'token') {
+      const resolved = await reader.read(request.token?.id ?? invalid('Expecting to find token in identity.'))
+      parent = resolved.claims
+      if (parent.scope.kind === 'trust') forbidden('A token of a trust cannot be exchanged for another one.')
+      same({ id: parent.userId, options: {} })
+      for (const each of parent.methods) methods.add(each)
+      if (parent.applicationCredentialId !== undefined && 'id' in parent.scope)
+        applicationCredential = { id: parent.applicationCredentialId, projectId: parent.scope.id }
+    } else if (method === 'application_credential') {
+      const found = await byApplicationCredential(db, request.applicationCredential)
+      same({ id: found.userId, options: {} })
+      applicationCredential = found
+    } else throw new Fault('unauthenticated', `The authentication method ${method.slice(0, 60)} is not enabled.`)
+    methods.add(method)
   }
-  const { id, name, domain } = scope.project
-  if (id !== undefined) return { kind: 'project', id }
-  const inDomain = (await domainId(db, domain)) ?? ''
-  const [found] = await db
-    .select({ id: project.id })
-    .from(project)
-    .where(and(eq(project.name, name ?? ''), eq(project.domainId, inDomain), eq(project.isDomain, false)))
-  return found ? { kind: 'project', id: found.id } : unauthenticated(wrong)
+  if (user === undefined) return unauthenticated(wrong)
+  requireFactors(user.options, methods)
+  return { userId: user.id, methods: authMethods.filter((each) => methods.has(each)), parent, applicationCredential }
 }
 
-/** Without a scope: the user's default project, if they have a role there; else none. */
-async function defaultScope(db: Db, userId: string): Promise<TokenClaims['scope']> {
-  const [row] = await db.select({ id: user.defaultProjectId }).from(user).where(eq(user.id, userId))
-  const id = row?.id
-  if (!id) return { kind: 'unscoped' }
-  const [allowed] = await db.rows<{ roles: unknown }>(
-    sql`select ${rolesOf(userId, 'project', id)} as roles from project where id = ${id} and enabled`,
-  )
-  return allowed?.roles ? { kind: 'project', id } : { kind: 'unscoped' }
+/** A user with rules for several factors must have given all those of one rule. */
+function requireFactors(options: Record<string, unknown>, methods: ReadonlySet<string>): void {
+  const rules = options['multi_factor_auth_rules'] as string[][] | undefined
+  if (options['multi_factor_auth_enabled'] !== true || !rules || rules.length === 0) return
+  if (methods.has('token')) return // its first proof was held to the rules
+  if (!rules.some((rule) => rule.every((method) => methods.has(method)))) unauthenticated(wrong)
+}
+
+async function chooseScope(
+  db: Db,
+  { userId, applicationCredential }: Proved,
+  asked: ScopeRequest | undefined,
+): Promise<TokenClaims['scope']> {
+  if (applicationCredential) {
+    const { projectId } = applicationCredential
+    if (asked === undefined) return { kind: 'project', id: projectId }
+    const scope = await findScope(db, asked)
+    return scope.kind === 'project' && scope.id === projectId
+      ? scope
+      : unauthenticated('An application credential is for its own project and for nothing else.')
+  }
+  if (asked === undefined) return defaultScope(db, userId)
+  const scope = await findScope(db, asked)
+  if (scope.kind === 'trust') {
+    const trust = await findUsableTrust(db, scope.id)
+    if (!trust || trust.trusteeUserId !== userId) forbidden('This trust cannot be used by this user.')
+  }
+  return scope
+}
+
+async function useTrust(db: Database, id: string, remaining: number | null): Promise<void> {
+  if (remaining === null) return
+  if (!(await change(db, (tx) => consumeUse(tx, id)))) forbidden('The uses of this trust are used up.')
 }
 
 /** A project token for a user whom the caller vouches for (the program itself). Throws unauthenticated without a role there. */

@@ -3,14 +3,11 @@
 import type { Actor } from '#lib/actor.ts'
 import { type Database, type Db, sql } from '#lib/db.ts'
 import { unauthenticated } from '#lib/fault.ts'
-import { readTokenKeys } from './keys.ts'
-import { open, type TokenClaims, type TokenKey } from './sealed.ts'
+import { type Key, readKeys } from '../keys.ts'
+import { type Delegation, readDelegation } from './delegation.ts'
+import { readRoles, type RoleRef, type RoleRow, rolesSql } from './roles-of.ts'
+import { knowsKey, open, type TokenClaims } from './sealed.ts'
 
-export interface RoleRef {
-  id: string
-  name: string
-  domainId: string | null
-}
 export interface Named {
   id: string
   name: string
@@ -23,21 +20,24 @@ export interface ResolvedToken {
   project: (Named & { domain: Named; isDomain: boolean }) | undefined
   domain: Named | undefined
   roles: RoleRef[]
+  trust: Delegation['trust']
+  applicationCredential: Delegation['applicationCredential']
+  accessRules: Actor['accessRules']
 }
 
 export interface TokenReader {
-  /** Throws unauthenticated. */
-  read(token: string): Promise<ResolvedToken>
+  /** Throws unauthenticated. `expired`: one that has expired within that time is still shown. */
+  read(token: string, expired?: { graceMs: number }): Promise<ResolvedToken>
   /** Resolves claims without the cache; used where a token is about to be issued. */
   resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken>
-  keys(): Promise<readonly TokenKey[]>
+  keys(): Promise<readonly Key[]>
 }
 
 const mostKept = 10_000
 
 export function tokenReader(db: Database): TokenReader {
   const kept = new Map<string, ResolvedToken>()
-  let keys: readonly TokenKey[] = []
+  let keys: readonly Key[] = []
   // Without ears nothing may be kept: a revocation could have been missed.
   let hears = false
   // What was being resolved while something changed must not be kept either.
@@ -51,19 +51,29 @@ export function tokenReader(db: Database): TokenReader {
     hears = true
     forget()
   })
-  const currentKeys = async () => (keys.length > 0 ? keys : (keys = await readTokenKeys(db)))
+  const currentKeys = async () => (keys.length > 0 ? keys : (keys = await readKeys(db, 'token')))
+  // A serial that is not known may be that of a key made this moment: looked up again, but not for every forgery.
+  let lookedUpAt = 0
+  const keysFor = async (token: string) => {
+    const known = await currentKeys()
+    if (knowsKey(token, known) || Date.now() - lookedUpAt < 1000) return known
+    lookedUpAt = Date.now()
+    keys = []
+    return currentKeys()
+  }
 
   return {
     keys: currentKeys,
     resolve,
-    async read(token) {
+    async read(token, expired) {
+      const now = Date.now() - (expired?.graceMs ?? 0)
       const known = kept.get(token)
       if (known) {
-        if (known.claims.expiresAtMs <= Date.now()) unauthenticated()
+        if (validUntilMs(known) <= now) unauthenticated()
         return known
       }
       const before = changes
-      const claims = open(token, await currentKeys(), Date.now())
+      const claims = open(token, await keysFor(token), now)
       const resolved = await resolve(db, claims)
       if (hears && before === changes) {
         if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
@@ -72,6 +82,15 @@ export function tokenReader(db: Database): TokenReader {
       return resolved
     },
   }
+}
+
+/** A delegated token ends with what it was made from. */
+function validUntilMs({ claims, trust, applicationCredential }: ResolvedToken): number {
+  return Math.min(
+    claims.expiresAtMs,
+    trust?.expiresAt?.getTime() ?? Infinity,
+    applicationCredential?.expiresAtMs ?? Infinity,
+  )
 }
 
 interface Row {
@@ -83,19 +102,22 @@ interface Row {
   scope_domain_id: string | null
   scope_domain_name: string | null
   scope_is_domain: boolean | null
-  roles: { id: string; name: string; domain_id: string | null }[] | null
+  roles: RoleRow[] | null
 }
 
 /** Throws unauthenticated when the user or the scope is gone or disabled, the token was revoked, or no role is left. */
 async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
-  const { scope, userId } = claims
-  const scopeId = scope.kind === 'trust' ? (claims.trustProjectId ?? '') : 'id' in scope ? scope.id : ''
+  const { scope } = claims
+  const delegation = await readDelegation(db, claims)
+  const userId = delegation?.shownUserId ?? claims.userId
+  if (delegation?.trust) await requireAlive(db, delegation.alive, claims.issuedAtMs)
+  const scopeId = scope.kind === 'trust' ? (delegation?.trust?.projectId ?? '') : 'id' in scope ? scope.id : ''
   const target = scope.kind === 'domain' ? 'domain' : scope.kind === 'system' ? 'system' : 'project'
   const [row] = await db.rows<Row>(sql`
     select u.name as user_name, u.domain_id as user_domain_id, ud.name as user_domain_name,
       (select p.expires_at from password p where p.user_id = u.id order by p.id desc limit 1) as password_expires_at,
       s.name as scope_name, s.is_domain as scope_is_domain, s.domain_id as scope_domain_id, sd.name as scope_domain_name,
-      ${scope.kind === 'unscoped' ? sql`null` : rolesOf(userId, target, scopeId)} as roles
+      ${scope.kind === 'unscoped' ? sql`null` : rolesSql(delegation?.giver ?? userId, target, scopeId, { domainRoles: delegation !== undefined })} as roles
     from identity_user u
     join project ud on ud.id = u.domain_id
     left join project s on s.id = ${scopeId} and s.enabled
@@ -104,8 +126,9 @@ async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
       and u.tokens_valid_from <= ${new Date(claims.issuedAtMs).toISOString()}::timestamptz
       and not exists (select 1 from token_revocation r where r.audit_id in ${claims.auditIds.length > 0 ? claims.auditIds : ['']})`)
   if (!row) return unauthenticated()
-  const scoped = scope.kind !== 'unscoped'
-  const roles = (row.roles ?? []).map((each) => ({ id: each.id, name: each.name, domainId: each.domain_id }))
+  // a trust without a project gives no place to act in
+  const scoped = scope.kind !== 'unscoped' && !(delegation?.trust && delegation.trust.projectId === null)
+  const roles = limited(readRoles(row.roles), delegation)
   if (scoped && (roles.length === 0 || (target !== 'system' && row.scope_name === null))) unauthenticated()
 
   const inProject = scoped && target === 'project'
@@ -128,6 +151,10 @@ async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
     isAdmin: names.includes('admin'),
     trustId: scope.kind === 'trust' ? scope.id : null,
     applicationCredentialId: claims.applicationCredentialId ?? null,
+    ...(delegation?.applicationCredential?.restricted && { restricted: true }),
+    ...(delegation?.applicationCredential?.accessRules && {
+      accessRules: delegation.applicationCredential.accessRules,
+    }),
   })
   return {
     claims,
@@ -143,32 +170,24 @@ async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
       : undefined,
     domain: inDomain ? { id: scopeId, name: row.scope_name ?? '' } : undefined,
     roles,
+    trust: delegation?.trust,
+    applicationCredential: delegation?.applicationCredential,
+    accessRules: delegation?.applicationCredential?.accessRules,
   }
 }
 
-/**
- * SQL for the roles of a user in a target as a JSON array: direct ones, those of groups, those inherited from the
- * project's ancestors and its domain, and all that these imply.
- */
-export function rolesOf(userId: string, target: 'project' | 'domain' | 'system', targetId: string) {
-  return sql`(
-    with recursive ancestor (id, depth) as (
-      select ${targetId}::text, 0
-      union all
-      select coalesce(p.parent_id, p.domain_id), a.depth + 1 from ancestor a join project p on p.id = a.id
-      where coalesce(p.parent_id, p.domain_id) is not null and a.depth < 20
-    ), held as (
-      select a.role_id from role_assignment a
-      where (a.actor_kind = 'user' and a.actor_id = ${userId}
-          or a.actor_kind = 'group' and a.actor_id in (select m.group_id from group_member m where m.user_id = ${userId}))
-        and (a.target_kind = ${target} and a.target_id = ${targetId} and not a.inherited
-          or ${target === 'project'} and a.inherited and a.target_kind in ('project', 'domain')
-             and a.target_id in (select c.id from ancestor c where c.depth > 0))
-    ), every (role_id) as (
-      select role_id from held
-      union
-      select i.implied_role_id from every e join implied_role i on i.prior_role_id = e.role_id
-    )
-    select jsonb_agg(jsonb_build_object('id', r.id, 'name', r.name, 'domain_id', r.domain_id) order by r.name)
-    from role r where r.id in (select role_id from every))`
+/** The roles that were delegated, as far as the giver still has them; a domain's own roles are never shown. */
+function limited(roles: RoleRef[], delegation: Delegation | undefined): RoleRef[] {
+  if (!delegation) return roles
+  const given = new Set(delegation.roleIds)
+  return roles.filter(({ id, domainId }) => given.has(id) && domainId === null)
+}
+
+/** All those whose trust it is must be able to sign in still. Throws unauthenticated. */
+async function requireAlive(db: Db, userIds: readonly string[], issuedAtMs: number): Promise<void> {
+  const [row] = await db.rows<{ alive: string }>(sql`
+    select count(*) as alive from identity_user u join project d on d.id = u.domain_id
+    where u.id in ${[...userIds]} and u.enabled and d.enabled
+      and u.tokens_valid_from <= ${new Date(issuedAtMs).toISOString()}::timestamptz`)
+  if (Number(row?.alive) !== userIds.length) unauthenticated()
 }

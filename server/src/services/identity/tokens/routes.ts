@@ -2,20 +2,37 @@ import { Fault, unauthenticated } from '#lib/fault.ts'
 import { one } from '#lib/http/page.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { readCatalog } from '../catalog/model.ts'
+import { change } from '../change.ts'
+import { flag } from '../lists.ts'
 import { issueToken } from './issue.ts'
-import type { TokenReader } from './resolve.ts'
+import type { ResolvedToken, TokenReader } from './resolve.ts'
 import { revokeToken } from './revoke.ts'
 import { CreateToken } from './schema.ts'
 import { tokenView } from './views.ts'
 
-function subject(req: Request): string {
+/** How long after its end a token is still shown to a service that asks for it (`allow_expired`), as Keystone's default. */
+const graceMs = 48 * 3_600_000
+
+function subject(req: Pick<Request, 'headers'>): string {
   const token = req.headers['x-subject-token']
   return typeof token === 'string' && token !== '' ? token : unauthenticated()
 }
 
 const wantsCatalog = (query: Request['query']) => one(query, 'nocatalog') === undefined
 
+function notThere(): never {
+  throw new Fault('notFound', 'This is not a recognized token.')
+}
+
 export function tokenRoutes(reader: TokenReader) {
+  const find = (req: Pick<Request, 'headers' | 'query'>) =>
+    reader.read(subject(req), flag(req.query, 'allow_expired') ? { graceMs } : undefined).catch((error: unknown) => {
+      if (error instanceof Fault) return notThere()
+      throw error
+    })
+  const about = ({ claims, actor }: ResolvedToken) => ({
+    target: { token: { user_id: actor.userId || claims.userId } },
+  })
   return [
     route({
       method: 'POST',
@@ -24,11 +41,13 @@ export function tokenRoutes(reader: TokenReader) {
       body: CreateToken,
       async handle({ world, body, query }) {
         const { identity, scope } = body.auth
-        const unscoped = scope === 'unscoped' || (typeof scope === 'object' && 'unscoped' in scope)
         const { token, resolved } = await issueToken(world, reader, {
-          ...identity,
-          scope: unscoped ? 'unscoped' : scope,
-        } as Parameters<typeof issueToken>[2])
+          methods: identity.methods,
+          password: identity.password,
+          token: identity.token,
+          applicationCredential: identity.application_credential,
+          scope,
+        })
         const catalog = wantsCatalog(query) ? await readCatalog(world, resolved.actor) : undefined
         return reply({
           status: 201,
@@ -41,8 +60,8 @@ export function tokenRoutes(reader: TokenReader) {
       method: 'GET',
       path: '/auth/tokens',
       policy: 'identity:validate_token',
-      target: (req) => reader.read(subject(req as Request)).catch(() => notThere()),
-      policyTarget: ({ actor }) => ({ target: { token: { user_id: actor.userId } } }),
+      target: find,
+      policyTarget: about,
       async handle({ world, query, headers }, resolved) {
         const catalog = wantsCatalog(query) ? await readCatalog(world, resolved.actor) : undefined
         return reply({
@@ -53,27 +72,26 @@ export function tokenRoutes(reader: TokenReader) {
       },
     }),
     route({
+      method: 'HEAD',
+      path: '/auth/tokens',
+      policy: 'identity:check_token',
+      target: find,
+      policyTarget: about,
+      handle: async ({ headers }) =>
+        reply({
+          status: 200,
+          headers: { 'x-subject-token': String(headers['x-subject-token']), vary: 'X-Auth-Token' },
+        }),
+    }),
+    route({
       method: 'DELETE',
       path: '/auth/tokens',
       policy: 'identity:revoke_token',
-      target: (req) => reader.read(subject(req as Request)).catch(() => notThere()),
-      policyTarget: ({ actor }) => ({ target: { token: { user_id: actor.userId } } }),
+      target: find,
+      policyTarget: about,
       async handle({ db }, { claims }) {
-        await db.transaction((tx) => revokeToken(tx, claims))
-        db.publish('identity', 'token')
-      },
-    }),
-    route({
-      method: 'GET',
-      path: '/auth/catalog',
-      policy: 'authenticated',
-      async handle({ world, actor, url }) {
-        return { catalog: await readCatalog(world, actor), links: { next: null, previous: null, self: url } }
+        await change(db, (tx) => revokeToken(tx, claims))
       },
     }),
   ]
-}
-
-function notThere(): never {
-  throw new Fault('notFound', 'This is not a recognized token.')
 }

@@ -1,37 +1,27 @@
 import { Type } from 'typebox'
-import { authMethods } from './sealed.ts'
 
-const Domain = Type.Object({ id: Type.Optional(Type.String()), name: Type.Optional(Type.String()) })
+const text = Type.Optional(Type.String())
+const Domain = Type.Object({ id: text, name: text })
+const user = { id: text, name: text, domain: Type.Optional(Domain) }
 
 // Keystone ignores members it does not know here, and so do we.
 export const CreateToken = Type.Object({
   auth: Type.Object({
     identity: Type.Object({
-      methods: Type.Array(Type.Enum([...authMethods]), { minItems: 1 }),
-      password: Type.Optional(
-        Type.Object({
-          user: Type.Object({
-            id: Type.Optional(Type.String()),
-            name: Type.Optional(Type.String()),
-            password: Type.String(),
-            domain: Type.Optional(Domain),
-          }),
-        }),
-      ),
+      methods: Type.Array(Type.String(), { minItems: 1, maxItems: 10 }),
+      password: Type.Optional(Type.Object({ user: Type.Object({ ...user, password: Type.String() }) })),
       token: Type.Optional(Type.Object({ id: Type.String() })),
+      application_credential: Type.Optional(
+        Type.Object({ id: text, name: text, user: Type.Optional(Type.Object(user)), secret: Type.String() }),
+      ),
     }),
     scope: Type.Optional(
       Type.Union([
         Type.Literal('unscoped'),
-        Type.Object({
-          project: Type.Object({
-            id: Type.Optional(Type.String()),
-            name: Type.Optional(Type.String()),
-            domain: Type.Optional(Domain),
-          }),
-        }),
+        Type.Object({ project: Type.Object({ id: text, name: text, domain: Type.Optional(Domain) }) }),
         Type.Object({ domain: Domain }),
         Type.Object({ system: Type.Object({ all: Type.Literal(true) }) }),
+        Type.Object({ 'OS-TRUST:trust': Type.Object({ id: Type.String() }) }),
         Type.Object({ unscoped: Type.Object({}) }),
       ]),
     ),

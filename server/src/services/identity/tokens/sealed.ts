@@ -2,6 +2,7 @@
 // query. Form: base64url of [key serial, 1 byte][iv, 12][ciphertext][tag, 16]; the plain text is written below.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { unauthenticated } from '#lib/fault.ts'
+import type { Key } from '../keys.ts'
 
 export const authMethods = [
   'password',
@@ -24,20 +25,13 @@ export interface TokenClaims {
   issuedAtMs: number
   expiresAtMs: number
   applicationCredentialId?: string
-  /** For a trust: the project it gives. */
-  trustProjectId?: string
-}
-
-export interface TokenKey {
-  serial: number // 0..255
-  key: Buffer // 32 bytes
 }
 
 const scopeKinds = ['unscoped', 'project', 'domain', 'system', 'trust'] as const
 const noText = ''
 
 /** Seals with the newest key. */
-export function seal(claims: TokenClaims, key: TokenKey): string {
+export function seal(claims: TokenClaims, key: Key): string {
   const scopeId = 'id' in claims.scope ? claims.scope.id : noText
   const head = Buffer.alloc(15)
   head.writeUInt8(1, 0) // layout
@@ -48,13 +42,7 @@ export function seal(claims: TokenClaims, key: TokenKey): string {
     13,
   )
   head.writeUInt8(scopeKinds.indexOf(claims.scope.kind), 14)
-  const texts = [
-    claims.userId,
-    scopeId,
-    claims.applicationCredentialId ?? noText,
-    claims.trustProjectId ?? noText,
-    ...claims.auditIds,
-  ]
+  const texts = [claims.userId, scopeId, claims.applicationCredentialId ?? noText, ...claims.auditIds]
   const plain = Buffer.concat([head, ...texts.map(packText)])
   const iv = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key.key, iv)
@@ -63,8 +51,14 @@ export function seal(claims: TokenClaims, key: TokenKey): string {
   return Buffer.concat([serial, iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url')
 }
 
+/** Whether one of the keys may have sealed it. */
+export function knowsKey(token: string, keys: readonly Key[]): boolean {
+  const [serial] = Buffer.from(token.slice(0, 4), 'base64url')
+  return keys.some((key) => key.serial === serial)
+}
+
 /** Opens a token, whichever of the keys sealed it. Throws unauthenticated for anything that is not one, or has expired. */
-export function open(token: string, keys: readonly TokenKey[], nowMs: number): TokenClaims {
+export function open(token: string, keys: readonly Key[], nowMs: number): TokenClaims {
   if (token.length > 1000) unauthenticated()
   const bytes = Buffer.from(token, 'base64url')
   const key = keys.find(({ serial }) => serial === bytes[0])
@@ -79,7 +73,7 @@ export function open(token: string, keys: readonly TokenKey[], nowMs: number): T
     return unauthenticated()
   }
   const texts = unpackTexts(plain.subarray(15))
-  const [userId = '', scopeId = '', applicationCredentialId = '', trustProjectId = '', ...auditIds] = texts
+  const [userId = '', scopeId = '', applicationCredentialId = '', ...auditIds] = texts
   const kind = scopeKinds[plain[14]!]
   const expiresAtMs = plain.readUIntBE(7, 6)
   if (plain[0] !== 1 || kind === undefined || expiresAtMs <= nowMs) unauthenticated()
@@ -91,7 +85,6 @@ export function open(token: string, keys: readonly TokenKey[], nowMs: number): T
     issuedAtMs: plain.readUIntBE(1, 6),
     expiresAtMs,
     ...(applicationCredentialId && { applicationCredentialId }),
-    ...(trustProjectId && { trustProjectId }),
   }
 }
 

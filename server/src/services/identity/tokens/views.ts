@@ -1,3 +1,4 @@
+import { keystoneTime } from '../time.ts'
 import type { ResolvedToken } from './resolve.ts'
 
 export interface CatalogEntry {
@@ -7,14 +8,9 @@ export interface CatalogEntry {
   endpoints: { id: string; interface: string; region: string | null; region_id: string | null; url: string }[]
 }
 
-/** Keystone's time: ISO 8601 with microseconds. */
-export function keystoneTime(ms: number): string {
-  return new Date(ms).toISOString().replace('Z', '000Z')
-}
-
 /** The body of POST and GET /auth/tokens. */
 export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntry[] | undefined) {
-  const { claims, user, project, domain, roles, actor } = resolved
+  const { claims, user, project, domain, roles, actor, trust, applicationCredential } = resolved
   return {
     token: {
       methods: claims.methods,
@@ -37,7 +33,22 @@ export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntr
         roles: roles.map(({ id, name }) => ({ id, name })),
         ...(catalog && { catalog }),
       }),
-      ...(claims.applicationCredentialId && { application_credential: { id: claims.applicationCredentialId } }),
+      ...(trust && {
+        'OS-TRUST:trust': {
+          id: trust.id,
+          impersonation: trust.impersonation,
+          trustor_user: { id: trust.trustorUserId },
+          trustee_user: { id: trust.trusteeUserId },
+        },
+      }),
+      ...(applicationCredential && {
+        application_credential: {
+          id: applicationCredential.id,
+          name: applicationCredential.name,
+          restricted: applicationCredential.restricted,
+          ...(applicationCredential.accessRules && { access_rules: applicationCredential.accessRules }),
+        },
+      }),
     },
   }
 }

@@ -1,0 +1,57 @@
+// Keys of the cloud itself: rows, so that every process and every restart has the same. Serials run from 1 to 255 and
+// begin again; the newest seals, all that are left open.
+import { randomBytes } from 'node:crypto'
+import { and, bytea, type Db, desc, eq, integer, pgTable, primaryKey, text, timestamp, type Tx } from '#lib/db.ts'
+
+const secret = pgTable(
+  'secret',
+  {
+    name: text().notNull(),
+    serial: integer().notNull(),
+    value: bytea().notNull(),
+    createdAt: timestamp('created_at', { withTimezone: true, mode: 'date' }).notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.name, t.serial] })],
+)
+
+export type KeyName = 'token' | 'credential'
+export interface Key {
+  serial: number // 1..255
+  key: Buffer // 32 bytes
+}
+
+/** Newest first. */
+export async function readKeys(db: Db, name: KeyName): Promise<Key[]> {
+  const rows = await db.select().from(secret).where(eq(secret.name, name)).orderBy(desc(secret.createdAt))
+  return rows.map(({ serial, value }) => ({ serial, key: Buffer.from(value) }))
+}
+
+/** The first key, if there is none yet. */
+export async function ensureKey(tx: Tx, name: KeyName): Promise<void> {
+  await tx
+    .insert(secret)
+    .values({ name, serial: 1, value: randomBytes(32) })
+    .onConflictDoNothing()
+}
+
+/** A new key to seal with. Those that have not sealed anything for `keepMs` go. */
+export async function rotateKey(tx: Tx, name: KeyName, keepMs: number): Promise<number> {
+  const rows = await tx
+    .select({ serial: secret.serial, createdAt: secret.createdAt })
+    .from(secret)
+    .where(eq(secret.name, name))
+    .orderBy(desc(secret.createdAt))
+    .for('update')
+  const used = new Set(rows.map(({ serial }) => serial))
+  const newest = rows[0]?.serial ?? 0
+  let serial = (newest % 255) + 1
+  while (used.has(serial)) serial = (serial % 255) + 1
+  for (const [i, row] of rows.entries()) {
+    // a key's last work was done when its successor came
+    const successor = rows[i - 1]
+    if (successor && successor.createdAt.getTime() < Date.now() - keepMs)
+      await tx.delete(secret).where(and(eq(secret.name, name), eq(secret.serial, row.serial)))
+  }
+  await tx.insert(secret).values({ name, serial, value: randomBytes(32), createdAt: new Date() })
+  return serial
+}

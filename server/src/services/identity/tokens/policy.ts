@@ -1,0 +1,10 @@
+import { policies } from '#lib/policy.ts'
+import { adminRequired, anyone, rulesFor, systemReader } from '../rules.ts'
+
+export const tokenPolicies = policies({
+  'identity:check_token': `${adminRequired} or (${systemReader}) or rule:token_subject`,
+  'identity:validate_token': `${adminRequired} or (${systemReader}) or rule:service_role or rule:token_subject`,
+  'identity:revoke_token': `${adminRequired} or rule:token_subject`,
+  ...rulesFor(anyone, 'get_auth_projects', 'get_auth_domains', 'get_auth_system'),
+  'identity:list_revoke_events': 'rule:service_or_admin',
+})

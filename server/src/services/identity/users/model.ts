@@ -1,0 +1,169 @@
+import { and, type Db, eq, inArray, isDuplicate, type SQL, sql, type Tx } from '#lib/db.ts'
+import { emit } from '#lib/event.ts'
+import { bug, conflict, notFound } from '#lib/fault.ts'
+import { listPage, type Page } from '#lib/http/page.ts'
+import { newHexId } from '#lib/id.ts'
+import { matching, type TextFilter } from '../matching.ts'
+import { groupMember, password, type User, user } from '../model.ts'
+
+/** A user with what is shown of their password. */
+export type UserRow = User & { passwordExpiresAt: Date | null }
+
+export async function findUser(db: Db, id: string): Promise<UserRow | undefined> {
+  const [row] = await db.select().from(user).where(eq(user.id, id))
+  return row && (await withPasswords(db, [row]))[0]
+}
+/** Throws notFound. */
+export async function getUser(db: Db, id: string): Promise<UserRow> {
+  return (await findUser(db, id)) ?? notFound('User', id)
+}
+
+/** Adds, in one query, when the passwords end. */
+async function withPasswords(db: Db, rows: readonly User[]): Promise<UserRow[]> {
+  if (rows.length === 0) return []
+  const ends = await db
+    .selectDistinctOn([password.userId], { userId: password.userId, expiresAt: password.expiresAt })
+    .from(password)
+    .where(
+      inArray(
+        password.userId,
+        rows.map(({ id }) => id),
+      ),
+    )
+    .orderBy(password.userId, sql`${password.id} desc`)
+  const byUser = new Map(ends.map(({ userId, expiresAt }) => [userId, expiresAt]))
+  return rows.map((row) => ({ ...row, passwordExpiresAt: byUser.get(row.id) ?? null }))
+}
+
+export interface UserFilter {
+  text: TextFilter<'name' | 'domain_id' | 'default_project_id' | 'email'>[]
+  enabled?: boolean | undefined
+  /** Only of this domain. */
+  within?: string | undefined
+  inGroup?: string | undefined
+  passwordEnds?: { how: 'lt' | 'lte' | 'gt' | 'gte' | 'eq' | 'neq'; at: Date } | undefined
+}
+
+const signs = { lt: sql`<`, lte: sql`<=`, gt: sql`>`, gte: sql`>=`, eq: sql`=`, neq: sql`<>` }
+
+export async function listUsers(db: Db, filter: UserFilter, page: Page): Promise<{ rows: UserRow[]; more: boolean }> {
+  const { passwordEnds: ends } = filter
+  const where: SQL | undefined = and(
+    filter.within === undefined ? undefined : eq(user.domainId, filter.within),
+    filter.enabled === undefined ? undefined : eq(user.enabled, filter.enabled),
+    filter.inGroup === undefined
+      ? undefined
+      : sql`${user.id} in (select user_id from group_member where group_id = ${filter.inGroup})`,
+    ends &&
+      sql`(select p.expires_at from password p where p.user_id = ${user.id} order by p.id desc limit 1)
+          ${signs[ends.how]} ${ends.at.toISOString()}::timestamptz`,
+    matching(
+      {
+        name: user.name,
+        domain_id: user.domainId,
+        default_project_id: user.defaultProjectId,
+        email: user.email,
+      },
+      filter.text,
+    ),
+  )
+  const { rows, more } = await listPage(db, user, user.id, where, page)
+  return { rows: await withPasswords(db, rows), more }
+}
+
+export type NewUser = Pick<
+  User,
+  'domainId' | 'name' | 'enabled' | 'defaultProjectId' | 'description' | 'email' | 'options' | 'extra'
+> & { passwordHash: string | undefined }
+
+/** Throws conflict for a name in use. */
+export async function insertUser(tx: Tx, spec: NewUser): Promise<UserRow> {
+  const { passwordHash, ...fields } = spec
+  const row = await unique(tx, fields.name, (inner) =>
+    inner
+      .insert(user)
+      .values({ ...fields, name: fields.name.trim(), id: newHexId() })
+      .returning(),
+  )
+  if (passwordHash !== undefined) await tx.insert(password).values({ userId: row.id, hash: passwordHash })
+  await emit(tx, { type: 'user.created', resourceId: row.id })
+  return { ...row, passwordExpiresAt: null }
+}
+
+export type UserChange = Partial<
+  Pick<User, 'name' | 'enabled' | 'defaultProjectId' | 'description' | 'email' | 'options' | 'extra'>
+>
+
+/** A new password or the loss of `enabled` voids every token of the user. Throws conflict for a name in use. */
+export async function updateUser(
+  tx: Tx,
+  row: User,
+  change: UserChange,
+  passwordHash: string | null | undefined,
+): Promise<UserRow> {
+  const voids = passwordHash !== undefined || (change.enabled === false && row.enabled)
+  const fields = { ...change, ...(voids && { tokensValidFrom: fromNow() }) }
+  if (Object.keys(fields).length > 0) {
+    await unique(tx, change.name ?? row.name, (inner) =>
+      inner
+        .update(user)
+        .set({ ...fields, ...(change.name !== undefined && { name: change.name.trim() }) })
+        .where(eq(user.id, row.id))
+        .returning(),
+    )
+  }
+  if (passwordHash !== undefined) await replacePassword(tx, row.id, passwordHash, false)
+  await emit(tx, { type: 'user.updated', resourceId: row.id })
+  return getUser(tx, row.id)
+}
+
+// The instant after this one: a token issued within the same millisecond as the change is void.
+const fromNow = () => new Date(Date.now() + 1)
+
+/** The user's own change of password; their tokens end. */
+export async function changePassword(tx: Tx, userId: string, hash: string): Promise<void> {
+  await tx.update(user).set({ tokensValidFrom: fromNow() }).where(eq(user.id, userId))
+  await replacePassword(tx, userId, hash, true)
+  await emit(tx, { type: 'user.password_changed', resourceId: userId })
+}
+
+async function replacePassword(tx: Tx, userId: string, hash: string | null, selfService: boolean): Promise<void> {
+  await tx.delete(password).where(eq(password.userId, userId))
+  if (hash !== null) await tx.insert(password).values({ userId, hash, selfService })
+}
+
+async function unique(tx: Tx, name: string, work: (inner: Tx) => Promise<User[]>): Promise<User> {
+  try {
+    const [row] = await tx.transaction(work)
+    return row ?? bug('nothing was written')
+  } catch (error) {
+    if (isDuplicate(error)) conflict(`There is already a user named ${name} in this domain.`, { cause: error })
+    throw error
+  }
+}
+
+/** With roles, memberships, credentials and trusts; the user's tokens end with them. */
+export async function removeUser(tx: Tx, row: Pick<User, 'id'>): Promise<void> {
+  await tx.rows(sql`delete from role_assignment where actor_kind = 'user' and actor_id = ${row.id}`)
+  await tx.delete(user).where(eq(user.id, row.id))
+  await emit(tx, { type: 'user.deleted', resourceId: row.id })
+}
+
+export async function addMember(tx: Tx, groupId: string, userId: string): Promise<void> {
+  await tx.insert(groupMember).values({ groupId, userId }).onConflictDoNothing()
+}
+/** False when the user was not in the group. */
+export async function removeMember(tx: Tx, groupId: string, userId: string): Promise<boolean> {
+  const gone = await tx
+    .delete(groupMember)
+    .where(and(eq(groupMember.groupId, groupId), eq(groupMember.userId, userId)))
+    .returning()
+  return gone.length > 0
+}
+export async function isMember(db: Db, groupId: string, userId: string): Promise<boolean> {
+  const rows = await db
+    .select()
+    .from(groupMember)
+    .where(and(eq(groupMember.groupId, groupId), eq(groupMember.userId, userId)))
+  return rows.length > 0
+}
