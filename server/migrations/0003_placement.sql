@@ -69,7 +69,8 @@ create table consumer (
   project_id text not null,
   user_id text not null,
   type text,
-  generation integer not null default 0,
+  -- Raised by every change of its allocations; the first one makes it 1.
+  generation integer not null default 1,
   created_at timestamptz not null default now()
 );
 create index consumer_of_project on consumer (region, project_id, user_id);
@@ -83,7 +84,7 @@ create table allocation (
 );
 create index allocation_of_provider on allocation (provider_id);
 
--- Names that operators added; the standard ones are part of the program.
+-- Names that operators added or hosts reported; the standard ones are part of the program.
 create table custom_trait (
   region text not null,
   name text not null,

@@ -56,7 +56,7 @@ export const consumer = pgTable('consumer', {
   projectId: text('project_id').notNull(),
   userId: text('user_id').notNull(),
   type: text(),
-  generation: integer().notNull().default(0),
+  generation: integer().notNull().default(1),
   createdAt: moment('created_at').notNull().defaultNow(),
 })
 export type Consumer = typeof consumer.$inferSelect
@@ -72,9 +72,34 @@ export const allocation = pgTable(
   (t) => [primaryKey({ columns: [t.consumerId, t.providerId, t.resourceClass] })],
 )
 
+export const customTrait = pgTable(
+  'custom_trait',
+  {
+    region: text().notNull(),
+    name: text().notNull(),
+    createdAt: moment('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.region, t.name] })],
+)
+
+export const customClass = pgTable(
+  'custom_resource_class',
+  {
+    region: text().notNull(),
+    name: text().notNull(),
+    createdAt: moment('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.region, t.name] })],
+)
+
 /** How much of an inventory can be given away in all. */
 export function capacityOf(of: Pick<Inventory, 'total' | 'reserved' | 'allocationRatio'>): number {
   return Math.floor((of.total - of.reserved) * of.allocationRatio)
+}
+
+/** Text of a PostgreSQL array of names (of traits, of resource classes) that have been checked to hold no special characters. */
+export function names(all: Iterable<string>): string {
+  return `{${[...all].join(',')}}`
 }
 
 /** Text of a PostgreSQL array of uuids, for `= any(${uuids(ids)}::uuid[])`. */

@@ -2,7 +2,9 @@
 import { and, type Db, eq, inArray, sql, type Tx } from '#lib/db.ts'
 import { conflict } from '#lib/fault.ts'
 import { newId } from '#lib/id.ts'
-import { lockProviders, provider, uuids } from '../model.ts'
+import { customClass, customTrait, lockProviders, provider, uuids } from '../model.ts'
+import { standardClasses } from '../resource-classes/standard.ts'
+import { standardTraits } from '../traits/standard.ts'
 
 /** What is left out stays as an operator set it, or has the default. */
 export interface HostInventory {
@@ -74,6 +76,7 @@ export async function ensureHosts(tx: Tx, hosts: readonly Host[]): Promise<Map<s
     if (change) changes.push(change)
   }
   if (changes.length === 0) return ids
+  await rememberNames(tx, region, changes)
   const written = await writeHosts(tx, region, changes)
   for (const { name, id } of written) ids.set(name, id)
   return ids
@@ -145,6 +148,18 @@ async function writeHosts(tx: Tx, region: string, changes: readonly Change[]): P
   return written
 }
 
+/** Names that only these hosts know become known to the API. */
+async function rememberNames(tx: Tx, region: string, changes: readonly Change[]): Promise<void> {
+  const traits = new Set(changes.flatMap((change) => change.reported)).difference(standardTraits)
+  const classes = new Set(changes.flatMap((change) => Object.keys(change.inventories))).difference(standardClasses)
+  const rows = (of: ReadonlySet<string>) => [...of].toSorted().map((name) => ({ region, name }))
+  if (traits.size > 0) await tx.insert(customTrait).values(rows(traits)).onConflictDoNothing()
+  if (classes.size > 0) await tx.insert(customClass).values(rows(classes)).onConflictDoNothing()
+}
+
+/** Nova's sign for a host that takes no new machines. */
+const disabledTrait = 'COMPUTE_STATUS_DISABLED'
+
 /** Whether new machines may come to the host; those that are there stay. `reason` is shown to operators. */
 export async function setHostEnabled(
   tx: Tx,
@@ -181,7 +196,15 @@ export async function setHostsEnabled(
   await lockProviders(tx, ids)
   await tx
     .update(provider)
-    .set({ enabled, disabledReason: why, updatedAt: new Date() })
+    .set({
+      enabled,
+      disabledReason: why,
+      traits: enabled
+        ? sql`array_remove(${provider.traits}, ${disabledTrait})`
+        : sql`array_remove(${provider.traits}, ${disabledTrait}) || ${disabledTrait}::text`,
+      generation: sql`${provider.generation} + 1`,
+      updatedAt: new Date(),
+    })
     .where(inArray(provider.id, ids))
 }
 
