@@ -177,7 +177,7 @@ export interface Service {
   readonly catalog: readonly { type: string; name: string; path: string }[]
   readonly versions?: VersionRange
   /** An error in the form that the service's clients expect. */
-  envelope(fault: Fault, status: number): Envelope
+  envelope(fault: Fault, status: number, requestId: string): Envelope
   /** Where the status for a kind of fault is not the usual one. */
   readonly statuses?: Partial<Record<FaultKind, number>>
   readonly policies: Policies
