@@ -22,7 +22,7 @@ export interface Recorder extends CloudReports {
   readonly machines: { id: string; status: MachineStatus }[]
   readonly hosts: Map<string, HostFacts>
   /** How many reports of hosts and of their life there were. */
-  readonly counts: { hostsSeen: number; hostsAlive: number }
+  readonly counts: { hostsSeen: number; hostsAlive: number; described: number }
   /** Wired ports by host. */
   readonly wired: Map<string, readonly string[]>
   /** What `describeHost` answers. */
@@ -39,7 +39,7 @@ export function recorder(): Recorder {
   const made: Recorder = {
     machines: [],
     hosts: new Map(),
-    counts: { hostsSeen: 0, hostsAlive: 0 },
+    counts: { hostsSeen: 0, hostsAlive: 0, described: 0 },
     wired: new Map(),
     networks: new Map(),
     placed: new Map(),
@@ -69,7 +69,11 @@ export function recorder(): Recorder {
       machinesOn: async (_db, _region, host) => made.placed.get(host) ?? [],
     },
     network: {
-      describeHost: async (_db, _region, host) => made.networks.get(host) ?? emptyNetwork(),
+      async describeHost(_db, _region, host) {
+        made.counts.described++
+        setImmediate(ring)
+        return made.networks.get(host) ?? emptyNetwork()
+      },
       async portsSeen(tx, _region, host, wired) {
         tx.afterCommit(() => {
           made.wired.set(host, wired)

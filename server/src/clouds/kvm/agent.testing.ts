@@ -41,6 +41,8 @@ export interface ScriptedAgent {
   readonly machines: Map<string, Machine>
   readonly wishes: Map<string, { generation: number; spec: MachineSpec | null }>
   readonly network: () => { generation: number; spec: HostNetwork } | undefined
+  /** How many network documents came that were new. */
+  readonly documents: () => number
   /** How many complete lists of wishes came. */
   readonly completes: () => number
   connect(url?: string): Promise<void>
@@ -102,6 +104,7 @@ export function scriptedAgent({ url, name, key, joined, script }: AgentOptions):
   let network: { generation: number; spec: HostNetwork } | undefined
   let socket: WebSocket | undefined
   let completes = 0
+  let documents = 0
 
   const send = (frame: AgentFrame) => {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame))
@@ -156,6 +159,7 @@ export function scriptedAgent({ url, name, key, joined, script }: AgentOptions):
     for (const object of objects) {
       if (object.kind === 'network') {
         if ((network?.generation ?? 0) > object.generation) throw new Error('an old network document')
+        if (network?.generation !== object.generation) documents++
         network = object
       } else {
         if ((statuses.get(object.id)?.generation ?? 0) > object.generation) throw new Error('an old wish')
@@ -183,6 +187,7 @@ export function scriptedAgent({ url, name, key, joined, script }: AgentOptions):
     wishes,
     network: () => network,
     completes: () => completes,
+    documents: () => documents,
     closed: async () => (socket && socket.readyState !== WebSocket.CLOSED ? once(socket, 'close') : undefined),
     async connect(to = url) {
       const made = new WebSocket(`${to.replace('http', 'ws')}/agent/v1/connect`)
