@@ -1,8 +1,9 @@
-import { appendFileSync } from 'node:fs'
+import { accessSync, appendFileSync, constants } from 'node:fs'
 import { join } from 'node:path'
-import { prepareDataDirectory } from '../data-directory.ts'
+import { type DataDirectory, prepareDataDirectory } from '../data-directory.ts'
 import { takeLock } from '../lock.ts'
 import { pidFile, readPid, removePid, writePid } from '../pid-file.ts'
+import { root } from '../programs.ts'
 import { sentenceOf, stop } from '../trouble.ts'
 import { stopDatabase } from './database.ts'
 import { stopLeftovers } from './leftovers.ts'
@@ -46,7 +47,7 @@ export async function supervise(settings: Settings, env: NodeJS.ProcessEnv, list
     const end = Promise.withResolvers<string | null>() // a sentence when it ends in trouble
     const supervision: Supervision = {
       settings,
-      env: childEnvironment(env, join(data.cache, 'compiled')),
+      env: childEnvironment(env, compileCache(data)),
       say,
       giveUp: end.resolve,
       signal: halt.signal,
@@ -88,6 +89,17 @@ function alreadyRuns({ data }: Settings): never {
   return stop(
     `The cloud in ${data.shown} is already running${who}; see it with 'pileus status', end it with 'pileus down'.`,
   )
+}
+
+// Compiled code depends on the tree, not on the data: kept with the packages it serves the next data directory too.
+function compileCache(data: DataDirectory): string {
+  const modules = join(root, 'node_modules')
+  try {
+    accessSync(modules, constants.W_OK)
+    return join(modules, '.cache/pileus/compiled')
+  } catch {
+    return join(data.cache, 'compiled')
+  }
 }
 
 // Secrets and our own settings go to the one program that needs them, not to all.
