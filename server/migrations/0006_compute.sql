@@ -117,6 +117,7 @@ create table compute_host (
   disabled boolean not null default false,
   disabled_reason text,
   forced_down boolean not null default false,
+  marked_down boolean not null default false,  -- placement was told that it is down
   created_at timestamptz not null default now(),
   changed_at timestamptz not null default now(),
   last_seen_at timestamptz not null default now()

@@ -127,6 +127,7 @@ export const computePolicies = policies({
   [`${api}:os-aggregates:add_host`]: admin,
   [`${api}:os-aggregates:remove_host`]: admin,
   [`${api}:os-aggregates:set_metadata`]: admin,
+  'compute:aggregates:images': admin,
   [`${api}:os-availability-zone:list`]: everyone,
   [`${api}:os-availability-zone:detail`]: admin,
   [`${api}:os-hosts:list`]: admin,

@@ -4,6 +4,7 @@ import { findUnfinishedTask, startTask } from '#lib/task.ts'
 import { ensureHosts } from '#placement'
 import type { ComputeReports } from './driver.ts'
 import { putHosts, touchHosts } from './hosts/model.ts'
+import { tellPlacementOfFallen } from './hosts/change.ts'
 import { serverApply } from './servers/apply.ts'
 import { changeServer, failServer, findServer, idsOnHost } from './servers/model.ts'
 
@@ -21,10 +22,12 @@ export const computeReports: ComputeReports = {
       const input = { serverId: server.id, change: 'stop' }
       await startTask(tx, serverApply, input, { key, region, projectId: server.projectId })
     } else if (status.power === 'crashed' && (server.state === 'active' || server.state === 'paused')) {
-      const message = status.error ?? 'The guest ended unexpectedly: its emulator stopped. A hard reboot starts it again.'
+      const message =
+        status.error ?? 'The guest ended unexpectedly: its emulator stopped. A hard reboot starts it again.'
       await failServer(tx, server.id, message, 'server.crashed')
     } else if (status.power === 'running' && status.ready && server.state === 'error' && server.power === 'running') {
-      if (server.launchedAt) await changeServer(tx, server.id, ['error'], { state: 'active', fault: null }, 'server.back')
+      if (server.launchedAt)
+        await changeServer(tx, server.id, ['error'], { state: 'active', fault: null }, 'server.back')
     }
   },
 
@@ -49,6 +52,9 @@ export const computeReports: ComputeReports = {
     }
   },
 
-  hostsAlive: touchHosts,
+  async hostsAlive(tx, region, names) {
+    await touchHosts(tx, region, names)
+    await tellPlacementOfFallen(tx, region)
+  },
   machinesOn: idsOnHost,
 }

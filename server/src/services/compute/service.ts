@@ -1,15 +1,24 @@
 import type { Fault } from '#lib/fault.ts'
 import type { Envelope, Service } from '#lib/http/route.ts'
+import { aggregateRoutes } from './aggregates/routes.ts'
+import { zoneRoutes } from './aggregates/zones-routes.ts'
+import { extensionRoutes } from './extensions/routes.ts'
 import { flavorRoutes } from './flavors/routes.ts'
 import { flavorPartRoutes } from './flavors/specs-routes.ts'
+import { hostRoutes } from './hosts/hosts-routes.ts'
+import { hypervisorRoutes } from './hosts/hypervisors-routes.ts'
+import { serviceRoutes } from './hosts/services-routes.ts'
 import { instanceActionRoutes } from './instance-actions/routes.ts'
 import { keypairRoutes } from './keypairs/routes.ts'
 import { computePolicies } from './policy.ts'
 import { computeQuotas } from './quotas/resources.ts'
+import { quotaRoutes } from './quotas/routes.ts'
+import { serverGroupRoutes } from './server-groups/routes.ts'
 import { serverActions } from './servers/actions.ts'
 import { interfaceRoutes } from './servers/interfaces.ts'
 import { serverPartRoutes } from './servers/parts.ts'
 import { serverRoutes } from './servers/routes.ts'
+import { usageRoutes } from './usage/routes.ts'
 import { versionRange, versionRootRoutes, versionRoutes } from './versions/routes.ts'
 
 /** The one key of Nova's error bodies. */
@@ -55,6 +64,15 @@ export const computeService: Service = {
     ...serverPartRoutes,
     ...interfaceRoutes,
     ...instanceActionRoutes,
+    ...serverGroupRoutes,
+    ...aggregateRoutes,
+    ...zoneRoutes,
+    ...hypervisorRoutes,
+    ...serviceRoutes,
+    ...hostRoutes,
+    ...quotaRoutes,
+    ...usageRoutes,
+    ...extensionRoutes,
   ],
   rootRoutes: versionRootRoutes,
 }

@@ -138,11 +138,7 @@ export async function removeAccess(tx: Tx, region: string, flavorId: string, pro
   const gone = await tx
     .delete(flavorAccess)
     .where(
-      and(
-        eq(flavorAccess.region, region),
-        eq(flavorAccess.flavorId, flavorId),
-        eq(flavorAccess.projectId, projectId),
-      ),
+      and(eq(flavorAccess.region, region), eq(flavorAccess.flavorId, flavorId), eq(flavorAccess.projectId, projectId)),
     )
     .returning({ projectId: flavorAccess.projectId })
   if (gone.length === 0) notFound('Flavor access', `${flavorId} for project ${projectId}`)

@@ -55,7 +55,8 @@ export const flavorPartRoutes = [
     body: UpdateExtraSpec,
     async handle(req) {
       const key = req.params['key']!
-      if (!(key in req.body)) invalid(`The request body and the address name different extra specs; ${key} is expected.`)
+      if (!(key in req.body))
+        invalid(`The request body and the address name different extra specs; ${key} is expected.`)
       const specs = texts(req.body)
       if (req.version >= specsChecked) requireKnownSpecs(specs)
       await req.db.transaction((tx) => mergeExtraSpecs(tx, req.region, req.params['flavor']!, specs))

@@ -17,9 +17,15 @@ const known: readonly [key: RegExp, value: RegExp][] = [
   [/^hw:emulator_threads_policy$/, /^(isolate|share)$/],
   [/^hw:(cpu_sockets|cpu_cores|cpu_threads|cpu_max_sockets|cpu_max_cores|cpu_max_threads|numa_nodes|watchdog)$/, count],
   [/^hw:(max_vcpu|serial_port_count)$/, count],
-  [/^hw:(numa_cpus|numa_mem|pci_numa_affinity_policy|cpu_dedicated_mask|cpu_realtime_mask|vif_multiqueue_enabled)/, any],
+  [
+    /^hw:(numa_cpus|numa_mem|pci_numa_affinity_policy|cpu_dedicated_mask|cpu_realtime_mask|vif_multiqueue_enabled)/,
+    any,
+  ],
   [/^hw:(boot_menu|cpu_realtime|hide_hypervisor_id|locked_memory|mem_encryption|pmu|virtio_packed_ring)$/, bool],
-  [/^hw:(mem_page_size|pmem|maxphysaddr_mode|maxphysaddr_bits|viommu_model|watchdog_action|tpm_version|tpm_model|sound_model|usb_model|redirected_usb_ports)$/, any],
+  [
+    /^hw:(mem_page_size|pmem|maxphysaddr_mode|maxphysaddr_bits|viommu_model|watchdog_action|tpm_version|tpm_model|sound_model|usb_model|redirected_usb_ports)$/,
+    any,
+  ],
   [/^hw_rng:(allowed)$/, bool],
   [/^hw_rng:(rate_bytes|rate_period)$/, count],
   [/^hw_video:ram_max_mb$/, count],

@@ -1,19 +1,7 @@
 // The hosts of a region as compute knows them: what they said of themselves, whether they live, whether they take servers.
 import type { HostFacts } from '@pileus/contract/agent.ts'
-import {
-  and,
-  boolean,
-  type Db,
-  eq,
-  integer,
-  jsonb,
-  pgTable,
-  sql,
-  text,
-  timestamp,
-  type Tx,
-  uuid,
-} from '#lib/db.ts'
+import { and, boolean, type Db, eq, integer, jsonb, pgTable, sql, text, timestamp, type Tx, uuid } from '#lib/db.ts'
+import { bug } from '#lib/fault.ts'
 import { newId } from '#lib/id.ts'
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
@@ -31,6 +19,7 @@ export const computeHost = pgTable('compute_host', {
   disabled: boolean().notNull().default(false),
   disabledReason: text('disabled_reason'),
   forcedDown: boolean('forced_down').notNull().default(false),
+  markedDown: boolean('marked_down').notNull().default(false),
   createdAt: moment('created_at').notNull().defaultNow(),
   changedAt: moment('changed_at').notNull().defaultNow(),
   lastSeenAt: moment('last_seen_at').notNull().defaultNow(),
@@ -89,6 +78,34 @@ export async function touchHosts(tx: Tx, region: string, names: readonly string[
   await tx.rows(
     sql`update compute_host set last_seen_at = now() where region = ${region} and name in ${[...names].toSorted()}`,
   )
+}
+
+/** Hosts that went down or came back since this was last asked; they are marked so. */
+export async function markFallen(
+  tx: Tx,
+  region: string,
+): Promise<{ name: string; down: boolean; disabled: boolean }[]> {
+  return tx.rows(sql`
+    update compute_host set marked_down = not marked_down
+    where region = ${region}
+      and marked_down is distinct from (forced_down or last_seen_at < now() - ${aliveForMs} * interval '1 millisecond')
+    returning name, marked_down as down, disabled`)
+}
+
+export async function changeHost(
+  tx: Tx,
+  id: string,
+  set: Partial<Pick<ComputeHost, 'disabled' | 'disabledReason' | 'forcedDown'>>,
+): Promise<ComputeHost> {
+  const [row] = await tx
+    .update(computeHost)
+    .set({ ...set, changedAt: sql`now()` as unknown as Date })
+    .where(eq(computeHost.id, id))
+    .returning()
+  return row ?? bug(`host ${id} is gone`)
+}
+export async function deleteHost(tx: Tx, id: string): Promise<void> {
+  await tx.delete(computeHost).where(eq(computeHost.id, id))
 }
 
 /** What runs on each host: numbers of servers and what their flavors take. */

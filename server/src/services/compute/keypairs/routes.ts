@@ -63,18 +63,23 @@ export const keypairRoutes = [
     async handle(req) {
       const userId = keyOwner(req, 'index')
       const query = req.version >= paged ? req.query : {}
-      const page = readPage({ ...query, sort_key: [], sort_dir: [] }, {
-        sortable: {},
-        defaultSort: [{ column: keypair.name, descending: false }],
-      })
+      const page = readPage(
+        { ...query, sort_key: [], sort_dir: [] },
+        {
+          sortable: {},
+          defaultSort: [{ column: keypair.name, descending: false }],
+        },
+      )
       const mine = and(eq(keypair.region, req.region), eq(keypair.userId, userId))
       const { rows, more } = await listPage(req.db, keypair, keypair.name, mine, page)
       const last = rows.at(-1)
       return {
         keypairs: rows.map((row) => keypairItem.show(row, req.view)),
-        ...(more && last && req.version >= paged && {
-          keypairs_links: [{ rel: 'next', href: nextUrl(req, last.name) }],
-        }),
+        ...(more &&
+          last &&
+          req.version >= paged && {
+            keypairs_links: [{ rel: 'next', href: nextUrl(req, last.name) }],
+          }),
       }
     },
   }),

@@ -145,7 +145,11 @@ export const serverActions = actions('/servers/:id/action', {
     target: serverTarget,
     async handle({ db, body }, row) {
       const living = states.filter((state) => state !== 'deleted')
-      const fault = { code: 500, message: 'An administrator set the state to error.', created: new Date().toISOString() }
+      const fault = {
+        code: 500,
+        message: 'An administrator set the state to error.',
+        created: new Date().toISOString(),
+      }
       const set = { state: body.state, fault: body.state === 'error' ? fault : null }
       await db.transaction((tx) => changeServer(tx, row.id, living, set, 'server.reset'))
       return accepted()
@@ -176,7 +180,10 @@ export const serverActions = actions('/servers/:id/action', {
     target: serverTarget,
     async handle(_req, row) {
       if (row.state !== 'active')
-        throw new Fault('conflict', `Cannot 'set admin password' on instance ${row.id} while it is in vm_state ${words[row.state].vm}.`)
+        throw new Fault(
+          'conflict',
+          `Cannot 'set admin password' on instance ${row.id} while it is in vm_state ${words[row.state].vm}.`,
+        )
       throw new Fault('invalid', 'A running guest cannot be given a password from outside: use its key, or rebuild it.')
     },
   }),
@@ -201,9 +208,25 @@ export const serverActions = actions('/servers/:id/action', {
   shelve: impossible('os-shelve:shelve', noShelving),
   shelveOffload: impossible('os-shelve:shelve_offload', noShelving),
   unshelve: impossible('os-shelve:unshelve', noShelving),
-  injectNetworkInfo: impossible('os-admin-actions:inject_network_info', 'Guests learn their network by DHCP and metadata.'),
-  trigger_crash_dump: impossible('servers:trigger_crash_dump', 'Crash dumps cannot be triggered in this cloud.', '2.17'),
-  'os-getVNCConsole': impossible('os-remote-consoles', 'There is no graphical console in this cloud yet: use the console log.'),
-  'os-getSPICEConsole': impossible('os-remote-consoles', 'There is no graphical console in this cloud yet: use the console log.'),
-  'os-getSerialConsole': impossible('os-remote-consoles', 'There is no serial console over the network in this cloud yet: use the console log.'),
+  injectNetworkInfo: impossible(
+    'os-admin-actions:inject_network_info',
+    'Guests learn their network by DHCP and metadata.',
+  ),
+  trigger_crash_dump: impossible(
+    'servers:trigger_crash_dump',
+    'Crash dumps cannot be triggered in this cloud.',
+    '2.17',
+  ),
+  'os-getVNCConsole': impossible(
+    'os-remote-consoles',
+    'There is no graphical console in this cloud yet: use the console log.',
+  ),
+  'os-getSPICEConsole': impossible(
+    'os-remote-consoles',
+    'There is no graphical console in this cloud yet: use the console log.',
+  ),
+  'os-getSerialConsole': impossible(
+    'os-remote-consoles',
+    'There is no serial console over the network in this cloud yet: use the console log.',
+  ),
 })

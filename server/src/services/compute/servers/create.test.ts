@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crashAfterEveryStep } from '#lib/testing/cloud.ts'
-import { computeCloud, emptyWorld, serverBody } from '../testing/compute.ts'
+import { computeCloud, serverBody } from '../testing/compute.ts'
 
 test('a server is accepted, placed, built and then active', async (t) => {
   const cloud = await computeCloud(t)

@@ -75,15 +75,19 @@ export async function createServers(
   })
   const made = await insertServers(tx, rows)
   for (const server of made) {
-    await allocateServerPorts(tx, { world, region }, {
-      projectId,
-      serverId: server.id,
-      hostname: server.hostname,
-      requested: networks,
-      securityGroups,
-      availabilityZone: server.requestedZone ?? 'nova',
-      actor,
-    })
+    await allocateServerPorts(
+      tx,
+      { world, region },
+      {
+        projectId,
+        serverId: server.id,
+        hostname: server.hostname,
+        requested: networks,
+        securityGroups,
+        availabilityZone: server.requestedZone ?? 'nova',
+        actor,
+      },
+    )
     await startTask(tx, serverCreate, { serverId: server.id }, { ...origin, key: `server:${server.id}` })
     await emit(tx, eventOf(server, 'server.create.start'))
   }

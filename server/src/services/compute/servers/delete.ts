@@ -45,7 +45,15 @@ async function remove({ db, world, drivers, region, input, signal }: Deleting): 
     await unbindServerPorts(tx, { world, region }, server.id)
     await release(tx, server.id)
     // what only a living server needs goes; the rest stays for usage reports and history
-    const cleared = { userData: null, key: null, files: [], adminPassword: null, fault: null, host: null, groupId: null }
+    const cleared = {
+      userData: null,
+      key: null,
+      files: [],
+      adminPassword: null,
+      fault: null,
+      host: null,
+      groupId: null,
+    }
     const gone = { ...cleared, state: 'deleted' as const, deletedAt: new Date() }
     await changeServer(tx, server.id, living, gone, 'server.delete.end')
   })

@@ -20,7 +20,8 @@ export const interfaceRoutes = [
     path: '/servers/:id/os-interface',
     policy: 'os_compute_api:os-attach-interfaces:list',
     target: serverTarget,
-    handle: async ({ db, view: viewer }, row) => interfaceView.list((await nicsOf(db, [row.id])).get(row.id) ?? [], viewer),
+    handle: async ({ db, view: viewer }, row) =>
+      interfaceView.list((await nicsOf(db, [row.id])).get(row.id) ?? [], viewer),
   }),
   route({
     method: 'GET',

@@ -12,7 +12,10 @@ import { type State, statesWith } from './states.ts'
 
 type Filter = (value: string) => SQL | undefined
 
-const like = (column: SQL | typeof s.name): Filter => (value) => sql`${column} ~ ${value}`
+const like =
+  (column: SQL | typeof s.name): Filter =>
+  (value) =>
+    sql`${column} ~ ${value}`
 const nowhere = sql`false`
 const inStates = (found: State[]) => (found.length > 0 ? inArray(s.state, found) : nowhere)
 const on = (value: string) => /^(1|t|true|on|y|yes)$/i.test(value)
@@ -95,7 +98,8 @@ export async function serverFilter(
     if (filter) conditions.push(filter(value))
     else if (byTags.has(name) && req.version >= version['2.26']) conditions.push(tagFilter(name, value))
     else if (name in forMore || name in forAdmins || others.has(name)) continue
-    else if (req.version >= version['2.75']) invalid(`Additional properties are not allowed ('${name}' was unexpected).`)
+    else if (req.version >= version['2.75'])
+      invalid(`Additional properties are not allowed ('${name}' was unexpected).`)
   }
   if (req.version >= version['2.66'] && query['changes-before'] !== undefined) {
     const [since, before] = [one(query, 'changes-since'), moment(one(query, 'changes-before') ?? '')]
@@ -134,7 +138,12 @@ function tagFilter(name: string, value: string): SQL {
 }
 
 /** Addresses belong to the network service: the candidates are looked through one by one. */
-async function byAddress(db: Db, where: SQL | undefined, ip: string | undefined, ip6: string | undefined): Promise<SQL> {
+async function byAddress(
+  db: Db,
+  where: SQL | undefined,
+  ip: string | undefined,
+  ip6: string | undefined,
+): Promise<SQL> {
   const wanted = [
     [4, ip],
     [6, ip6],

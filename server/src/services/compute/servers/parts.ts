@@ -188,7 +188,13 @@ export const serverPartRoutes = [
       const groups = new Map<string, string>()
       for (const nic of await nics(req, row))
         for (const [i, id] of nic.port.securityGroupIds.entries()) groups.set(id, nic.securityGroups[i] ?? id)
-      const shown = [...groups].map(([id, name]) => ({ id, name, description: name, rules: [], tenant_id: row.projectId }))
+      const shown = [...groups].map(([id, name]) => ({
+        id,
+        name,
+        description: name,
+        rules: [],
+        tenant_id: row.projectId,
+      }))
       return { security_groups: shown }
     },
   }),
@@ -224,7 +230,10 @@ export const serverPartRoutes = [
         throw new Fault('conflict', `Cannot get diagnostics of instance ${row.id}: it is not running.`)
       const found = await world.drivers(region).compute.diagnostics(row.id, row.host)
       if (version < parseVersion('2.48')) {
-        const flat: Record<string, number> = { memory: found.memoryMaximumMb * 1024, 'memory-actual': found.memoryUsedMb * 1024 }
+        const flat: Record<string, number> = {
+          memory: found.memoryMaximumMb * 1024,
+          'memory-actual': found.memoryUsedMb * 1024,
+        }
         for (const [i, ns] of found.cpuTimesNs.entries()) flat[`cpu${i}_time`] = ns
         for (const [i, disk] of found.disks.entries())
           Object.assign(flat, {

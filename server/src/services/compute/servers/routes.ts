@@ -90,7 +90,12 @@ export async function shown(
   const nics = await nicsOf(db, ids)
   const statuses =
     version >= hasHostStatus && req.allows('os_compute_api:servers:show:host_status')
-      ? new Map((await listHosts(db, region)).map((host) => [host.name, isUp(host) ? (host.disabled ? 'MAINTENANCE' : 'UP') : 'DOWN']))
+      ? new Map(
+          (await listHosts(db, region)).map((host) => [
+            host.name,
+            isUp(host) ? (host.disabled ? 'MAINTENANCE' : 'UP') : 'DOWN',
+          ]),
+        )
       : undefined
   const wantsCold = version >= hasUserData && req.allows('os_compute_api:os-extended-server-attributes')
   const missing = wantsCold ? rows.filter((row) => !('image' in row)).map((row) => row.id) : []
@@ -210,4 +215,3 @@ export function requireUnlocked(row: Pick<Server, 'id' | 'lockedBy' | 'lockedRea
   if (row.lockedBy !== null && !isAdmin)
     throw new Fault('conflict', `Instance ${row.id} is locked${row.lockedReason ? `: ${row.lockedReason}` : ''}.`)
 }
-

@@ -9,8 +9,16 @@ const Base64 = Type.String({ maxLength: 65535, pattern: '^[A-Za-z0-9+/\\s]*={0,2
 const Hostname = Type.String({ minLength: 1, maxLength: 255, pattern: '^[a-zA-Z0-9-._]*$' })
 const Label = Type.String({ minLength: 2, maxLength: 63, pattern: '^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$' })
 export const Tag = Type.String({ minLength: 1, maxLength: 60, pattern: '^[^,/]*$' })
-const IpV4 = Type.Refine(Type.String(), (value) => isIPv4(value), () => 'must be an IPv4 address')
-const IpV6 = Type.Refine(Type.String(), (value) => isIPv6(value), () => 'must be an IPv6 address')
+const IpV4 = Type.Refine(
+  Type.String(),
+  (value) => isIPv4(value),
+  () => 'must be an IPv4 address',
+)
+const IpV6 = Type.Refine(
+  Type.String(),
+  (value) => isIPv6(value),
+  () => 'must be an IPv6 address',
+)
 const Ip = Type.Refine(
   Type.String(),
   (value) => isIPv4(value) || isIPv6(value),
@@ -121,5 +129,8 @@ export const ConsoleOutput = Type.Union([
   Type.Null(),
 ])
 export const ResetState = strict({ state: Type.Enum(['active', 'error']) })
-export const Lock = Type.Union([Type.Null(), since('2.73', strict({ locked_reason: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) }))])
+export const Lock = Type.Union([
+  Type.Null(),
+  since('2.73', strict({ locked_reason: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) })),
+])
 export const ChangePassword = strict({ adminPass: Type.String() })

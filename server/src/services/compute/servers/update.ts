@@ -5,7 +5,16 @@ import { states } from './states.ts'
 
 type Descriptive = Pick<
   NewServer,
-  'name' | 'description' | 'hostname' | 'accessIpV4' | 'accessIpV6' | 'diskConfig' | 'metadata' | 'tags' | 'lockedBy' | 'lockedReason'
+  | 'name'
+  | 'description'
+  | 'hostname'
+  | 'accessIpV4'
+  | 'accessIpV6'
+  | 'diskConfig'
+  | 'metadata'
+  | 'tags'
+  | 'lockedBy'
+  | 'lockedReason'
 >
 
 /** What only describes a server may be changed at any time. */

@@ -87,7 +87,8 @@ function networksOf({ version }: Asked, { networks }: Body['server']): ServersWi
   const ports = new Set<string>()
   const wanted = networks.map((nic): NicWish => {
     const portId = nic.port ?? undefined
-    if (portId === undefined && nic.uuid === undefined) return invalid(`Invalid input for field server.networks: each one has a 'port' or a 'uuid'.`)
+    if (portId === undefined && nic.uuid === undefined)
+      return invalid(`Invalid input for field server.networks: each one has a 'port' or a 'uuid'.`)
     if (portId !== undefined && nic.fixed_ip !== undefined)
       return invalid(`Specified Fixed IP '${nic.fixed_ip}' cannot be used with port '${portId}': the port has its own.`)
     if (portId !== undefined && ports.has(portId)) return invalid(`Port ${portId} is named twice.`)
@@ -224,7 +225,8 @@ async function placeOf(req: Asked, server: Body['server']) {
   const requestedHost = forced ?? named
   if (requestedHost !== null && !(await findHost(db, region, requestedHost)))
     invalid(`Compute host ${requestedHost} could not be found.`)
-  if (zone !== '' && !(await zoneExists(db, region, zone))) invalid(`The requested availability zone is not available: ${zone}`)
+  if (zone !== '' && !(await zoneExists(db, region, zone)))
+    invalid(`The requested availability zone is not available: ${zone}`)
   const fits = requestedHost === null || zone === '' || (await zoneOfHost(db, region, requestedHost)) === zone
   return { requestedHost, requestedZone: zone !== '' && fits ? zone : null }
 }
@@ -255,7 +257,8 @@ async function hintsOf(
     const group = await findGroup(db, region, groupId)
     if (!group || (group.projectId !== actor.projectId && !actor.isAdmin))
       return invalid(`ServerGroup ${groupId} could not be found.`)
-    const limit = (await quotaLimits(db, { service: 'compute', region, projectId: group.projectId }))['server_group_members'] ?? -1
+    const limit =
+      (await quotaLimits(db, { service: 'compute', region, projectId: group.projectId }))['server_group_members'] ?? -1
     const members = (await membersOf(db, [groupId])).get(groupId) ?? []
     if (limit >= 0 && members.length + count > limit) overQuota('Quota exceeded, too many servers in group')
   }
