@@ -1,5 +1,5 @@
 // The agent put together: wishes come in, machines and network follow, reports go out.
-import { chmod, mkdir, readFile, stat } from 'node:fs/promises'
+import { access, chmod, mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ReportedObject } from '@pileus/contract/agent.ts'
 import type { Logger } from 'pino'
@@ -55,6 +55,7 @@ export async function startAgent(config: Config, version: string, log: Logger): 
     machineType: qemu.machineType,
     uefi,
     program: qemu.program,
+    namespace: async () => ((await exists(`/run/netns/${config.namespace}`)) ? config.namespace : null),
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
     log,
   }
@@ -132,6 +133,13 @@ async function imagesInUse(dataDir: string, wishes: Wishes): Promise<Set<string>
     for (const { backing } of Object.values(disks)) if (backing !== null) used.add(backing.file)
   }
   return used
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** udev gives everyone the use of this device (a tap still opens for its owner only); hosts without udev do not. */

@@ -8,6 +8,7 @@ import { testHost, tinySpec, whyNoGuests } from './real-guest.testing.ts'
 
 const id = '5f0c9f0e-8a44-4c52-9a1b-6a1e6a7b3c01'
 const mac = 'fa:16:3e:00:00:05'
+const secondMac = 'fa:16:3e:00:00:06'
 const network: HostNetwork = {
   networks: [
     {
@@ -111,6 +112,17 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     await ready('running')
   })
 
+  await step('a second port is plugged into the running guest', async () => {
+    const [port] = network.ports
+    assert.ok(port !== undefined)
+    const second = { ...port, id: 'port2', mac: secondMac, addresses: [{ subnetId: 'subnet1', address: '10.9.0.6' }] }
+    wish({ nics: [...nics, { portId: 'port2', mac: secondMac, mtu: 1450 }] })
+    await host.until(id, ({ doing }) => doing === 'waiting for network')
+    host.wishNetwork({ ...network, ports: [port, second] })
+    await ready('running')
+    await host.console(id, '10.9.0.6/24')
+  })
+
   await step('suspend to disk, lose the agent, and come back where it was', async () => {
     wish({ power: 'suspended' })
     await ready('suspended')
@@ -120,6 +132,11 @@ test("a guest's whole life", { skip: whyNoGuests(), timeout: 600_000 }, async (t
     wish({ power: 'running' })
     await ready('running')
     await assert.rejects(stat(join(host.dataDir, 'machines', id, 'memory')))
+  })
+
+  await step('the second port is taken out again', async () => {
+    wish({ nics })
+    await ready('running')
   })
 
   await step('a soft restart asks the guest, which has gone on since its suspension', async () => {

@@ -1,17 +1,18 @@
 // Carries out one action that `decide` chose. Each may be broken off anywhere and be asked for again.
 import type { MachineSpec } from '@pileus/contract/agent.ts'
-import { commandLine } from './command-line.ts'
 import { ensureFolder, type MachineState, writeState } from './folder.ts'
 import { dropMemory, isMemorySaved, memoryFile, saveMemory } from './memory.ts'
 import type { Action } from './power.ts'
-import { type Launched, planLaunch, prepare, readLaunched, removeSockets, type Work, writeLaunched } from './prepare.ts'
+import { launchedFrom, readLaunched, writeLaunched } from './launched.ts'
+import { plug, type Wait } from './plug.ts'
+import { planLaunch, prepare, removeSockets, type Work } from './prepare.ts'
 import { endProcess, startProcess } from './process.ts'
 import type { Qmp } from './qmp.ts'
 
 /** What came of it; `wait` says what must happen elsewhere first. */
 export interface Outcome {
   state: MachineState
-  wait?: { doing: string; againMs: number }
+  wait?: Wait
 }
 
 export async function act(
@@ -41,6 +42,11 @@ export async function act(
     case 'pause':
       await live().do('stop')
       return { state }
+    case 'plug': {
+      const launched = (await readLaunched(folder)) ?? bug('a live QEMU without a note of its start')
+      const wait = await plug(work, spec, launched, live())
+      return wait === undefined ? { state } : { state, wait }
+    }
     case 'ask-shutdown':
       await live().do('system_powerdown')
       return await keep({ ...state, askedAtMs: Date.now() })
@@ -71,12 +77,10 @@ export async function act(
 async function start(work: Work, spec: MachineSpec, state: MachineState): Promise<Outcome> {
   const { host, folder, progress } = work
   await ensureFolder(folder, host.user)
-  const planned = await planLaunch(work, spec, state)
-  if (planned === undefined) return { state, wait: { doing: 'waiting for network', againMs: 1000 } }
+  const launch = await planLaunch(work, spec, state)
+  if (launch === undefined) return { state, wait: { doing: 'waiting for network', againMs: 1000 } }
   progress('starting')
-  const { launch, namespace } = planned
-  const taps = spec.nics.map(({ mac }, i) => ({ mac, name: launch.taps[i] ?? '' }))
-  const fresh: Launched = { args: commandLine(launch), namespace, taps, disks: spec.disks.length }
+  const fresh = launchedFrom(launch, await host.namespace())
   // A saved guest goes back onto the board that it was saved on, to the last detail.
   const launched = state.saved ? ((await readLaunched(folder)) ?? fresh) : fresh
   if (!state.saved) {

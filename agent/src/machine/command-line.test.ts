@@ -17,7 +17,7 @@ const spec: MachineSpec = {
   kernel: null,
   ramdisk: null,
   kernelArgs: '',
-  nics: [{ portId: 'p1', mac: 'fa:16:3e:00:00:01', mtu: 1450 }],
+  nics: [],
   configDrive: false,
   metadata: {
     instanceId: 'i-1',
@@ -46,7 +46,7 @@ const launch: Launch = {
     { serial: 0, file: 'disks/swap.raw', format: 'raw', backing: null },
   ],
   cached: '../../images',
-  taps: ['tap1'],
+  nics: [{ portId: 'p1', mac: 'fa:16:3e:00:00:01', mtu: 1450, tap: 'tap1', slot: 0 }],
   configDrive: false,
   uefiCode: null,
   kernel: null,
@@ -107,12 +107,12 @@ test('the whole line', () => {
 
 test('a second NIC and a third disk move nothing', () => {
   const before = commandLine(launch)
-  const nic = { portId: 'p2', mac: 'fa:16:3e:00:00:02', mtu: 1500 }
+  const nic = { portId: 'p2', mac: 'fa:16:3e:00:00:02', mtu: 1500, tap: 'tap2', slot: 1 }
   const more: Launch = {
     ...launch,
-    spec: { ...spec, nics: [...spec.nics, nic], disks: [...spec.disks, disk('more')] },
+    spec: { ...spec, disks: [...spec.disks, disk('more')] },
     disks: [...launch.disks, { serial: 0, file: 'disks/more.raw', format: 'raw', backing: null }],
-    taps: ['tap1', 'tap2'],
+    nics: [...launch.nics, nic],
   }
   const after = commandLine(more)
   for (const name of ['vd0', 'vd1', 'nic0']) assert.equal(device(after, name), device(before, name))
@@ -137,8 +137,10 @@ test('KVM, UEFI, kernel, config drive', () => {
 })
 
 test('no two devices share a place', () => {
-  const many = Array.from({ length: 20 }, (_, i) => ({ portId: `p${i}`, mac: `fa:16:3e:00:00:${i + 10}`, mtu: 1450 }))
-  const args = commandLine({ ...launch, spec: { ...spec, nics: many }, taps: many.map(({ portId }) => portId) })
+  const nics = Array.from({ length: 20 }, (_, slot) => {
+    return { portId: `p${slot}`, mac: `fa:16:3e:00:00:${slot + 10}`, mtu: 1450, tap: `tap${slot}`, slot }
+  })
+  const args = commandLine({ ...launch, nics })
   const places = values(args, '-device').flatMap((each) => /bus=[^,]+,addr=[^,]+/.exec(each) ?? [])
   assert.equal(new Set(places).size, places.length)
   const ids = values(args, '-device').flatMap((each) => /\bid=[^,]+/.exec(each) ?? [])

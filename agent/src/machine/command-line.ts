@@ -18,13 +18,21 @@ export interface Launch {
   /** In the order of `spec.disks`; `cached` is the folder of cached images, seen from the machine's folder. */
   disks: DiskState[]
   cached: string
-  /** Interface names in the order of `spec.nics`. */
-  taps: string[]
+  nics: Nic[]
   configDrive: boolean
   /** The firmware's code; its variables are the machine's own. null: BIOS. */
   uefiCode: string | null
   kernel: string | null
   ramdisk: string | null
+}
+
+/** A port's interface and the root port that its device sits in. */
+export interface Nic {
+  portId: string
+  mac: string
+  mtu: number
+  tap: string
+  slot: number
 }
 
 const sparePorts = 4
@@ -68,10 +76,10 @@ export function commandLine(launch: Launch): string[] {
     ...['-object', 'rng-random,id=random0,filename=/dev/urandom'],
     ...['-device', 'virtio-rng-pci,id=rng0,rng=random0,bus=pcie.0,addr=0x3'],
     ...['-device', 'virtio-balloon-pci,id=balloon0,bus=pcie.0,addr=0x4'],
-    ...rootPorts('nic', spec.nics.length + sparePorts),
+    ...rootPorts('nic', nicPorts(launch.nics)),
     ...rootPorts('disk', spec.disks.length + sparePorts),
     ...launch.disks.flatMap((disk, i) => diskArguments(launch, disk, i)),
-    ...spec.nics.flatMap((nic, i) => nicArguments(nic.mac, nic.mtu, launch.taps[i] ?? '', i)),
+    ...launch.nics.flatMap(nicArguments),
     ...(launch.configDrive ? configDriveArguments : []),
     ...(launch.uefiCode === null ? [] : uefiArguments(launch.uefiCode)),
     ...kernelArguments(launch),
@@ -86,12 +94,19 @@ function codeCacheMb(memoryMb: number): number {
   return memoryMb <= 1024 ? 32 : memoryMb <= 4096 ? 64 : 128
 }
 
+const portsOfKind = 32
+
+/** How many root ports there are for NICs, those for later ones among them. */
+export function nicPorts(nics: Nic[]): number {
+  return Math.min(nics.length + sparePorts, portsOfKind)
+}
+
 const place = { nic: { slot: 0x08, chassis: 1 }, disk: { slot: 0x10, chassis: 64 } }
 
 function rootPorts(kind: 'nic' | 'disk', count: number): string[] {
   const { slot, chassis } = place[kind]
   // An I/O window for each would use up the board's 64 KiB, and no virtio device behind a port needs one.
-  return Array.from({ length: Math.min(count, 32) }, (_, i) => [
+  return Array.from({ length: Math.min(count, portsOfKind) }, (_, i) => [
     '-device',
     `pcie-root-port,id=${kind}port${i},bus=pcie.0,addr=0x${(slot + (i >> 3)).toString(16)}.${i & 7},` +
       `${(i & 7) === 0 ? 'multifunction=on,' : ''}chassis=${chassis + i},io-reserve=0`,
@@ -126,14 +141,15 @@ function diskArguments({ cached, spec }: Launch, disk: DiskState, i: number): st
   ]
 }
 
-function nicDevices(mac: string, mtu: number, tap: string, i: number) {
+/** The two halves of a NIC, as `netdev_add` and `device_add` want them. */
+export function nicDevices({ mac, mtu, tap, slot }: Nic) {
   return {
-    netdev: { type: 'tap', id: `net${i}`, ifname: tap, script: 'no', downscript: 'no' },
+    netdev: { type: 'tap', id: `net${slot}`, ifname: tap, script: 'no', downscript: 'no' },
     device: {
       driver: 'virtio-net-pci',
-      id: `nic${i}`,
-      netdev: `net${i}`,
-      bus: `nicport${i}`,
+      id: `nic${slot}`,
+      netdev: `net${slot}`,
+      bus: `nicport${slot}`,
       addr: '0x0',
       mac,
       host_mtu: mtu,
@@ -142,8 +158,9 @@ function nicDevices(mac: string, mtu: number, tap: string, i: number) {
   }
 }
 
-function nicArguments(mac: string, mtu: number, tap: string, i: number): string[] {
-  const { netdev, device } = nicDevices(mac, mtu, tap, i)
+/** A NIC's part of the command line. */
+export function nicArguments(nic: Nic): string[] {
+  const { netdev, device } = nicDevices(nic)
   return ['-netdev', inWords(netdev, 'type'), '-device', inWords(device, 'driver')]
 }
 

@@ -6,7 +6,7 @@ import Value from 'typebox/value'
 import { run } from '../run.ts'
 import { machineFolder } from './folder.ts'
 import type { Host } from './host.ts'
-import { readLaunched, type Launched } from './prepare.ts'
+import { type Launched, readLaunched } from './launched.ts'
 import { findProcess } from './process.ts'
 import type { Qmp } from './qmp.ts'
 
@@ -93,7 +93,7 @@ async function readNics(launched: Launched | undefined): Promise<MachineDiagnost
   if (launched === undefined) return []
   const inNamespace = launched.namespace === null ? [] : ['-n', launched.namespace]
   return await Promise.all(
-    launched.taps.map(async ({ mac, name }) => {
+    launched.nics.map(async ({ mac, tap: name }) => {
       const { stdout } = await run('ip', [...inNamespace, '-s', '-j', 'link', 'show', 'dev', name])
       const [link] = Value.Parse(Links, JSON.parse(stdout))
       if (link === undefined) throw new Error(`There is no interface ${name}`)

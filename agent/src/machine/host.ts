@@ -19,6 +19,8 @@ export interface Host {
   /** OVMF's code and the template of its variables; null where it is not installed. */
   uefi: { code: string; variables: string } | null
   program: string
+  /** The data plane's namespace, once it is there: guests run in it even before they have a port. */
+  namespace(): Promise<string | null>
   /** Changes when the host boots. */
   bootId: string
   log: Logger

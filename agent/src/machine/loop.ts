@@ -4,6 +4,8 @@ import { Type } from 'typebox'
 import { act } from './act.ts'
 import { type Folder, machineFolder, type MachineState, readState, removeFolder, writeState } from './folder.ts'
 import type { Host } from './host.ts'
+import { boardOf, readLaunched } from './launched.ts'
+import { arePortsSame } from './plug.ts'
 import { decide, type Phase, phaseOf, powerOf } from './power.ts'
 import type { Work } from './prepare.ts'
 import { endProcess, findProcess, lastWords } from './process.ts'
@@ -119,6 +121,7 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       prepared,
       nowMs: Date.now(),
       unstickAtMs,
+      live: await compare(folder, spec),
       bootId: host.bootId,
     }
     const action = decide(situation)
@@ -204,6 +207,13 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       qmp?.close()
     },
   }
+}
+
+async function compare(folder: Folder, spec: MachineSpec): Promise<'as-wished' | 'other-ports' | 'other-board'> {
+  const launched = await readLaunched(folder)
+  if (launched === undefined) return 'as-wished'
+  if (!arePortsSame(spec, launched)) return 'other-ports'
+  return launched.board === boardOf(spec) ? 'as-wished' : 'other-board'
 }
 
 function isHardRestartOwed(wish: Wish, state: MachineState): boolean {

@@ -59,11 +59,20 @@ interface World {
   nowMs: number
   /** A guest that hears the power button. */
   obedient: boolean
+  live: 'as-wished' | 'other-ports' | 'other-board'
   done: string[]
 }
 
 function world(changes: Partial<World> = {}): World {
-  const base = { wish: spec, generation: 1, state: fresh, prepared: false, nowMs: 1_000_000, obedient: true }
+  const base = {
+    wish: spec,
+    generation: 1,
+    state: fresh,
+    prepared: false,
+    nowMs: 1_000_000,
+    obedient: true,
+    live: 'as-wished' as const,
+  }
   return { ...base, phase: 'off', done: [], ...changes }
 }
 
@@ -91,6 +100,9 @@ function carryOut(at: World, action: Exclude<Action, { do: 'nothing' }>): void {
       at.state = { ...at.state, askedAtMs: at.nowMs }
       if (at.obedient) at.phase = 'halted'
       break
+    case 'plug':
+      at.live = 'as-wished'
+      break
     case 'save':
       at.phase = 'saved'
       at.state = { ...at.state, saved: true, started: false }
@@ -110,7 +122,17 @@ function carryOut(at: World, action: Exclude<Action, { do: 'nothing' }>): void {
 
 function next(at: World): Action {
   const { wish, generation, state, phase, prepared, nowMs } = at
-  return decide({ spec: wish, generation, state, phase, prepared, nowMs, unstickAtMs: 0, bootId: 'boot-1' })
+  return decide({
+    spec: wish,
+    generation,
+    state,
+    phase,
+    prepared,
+    nowMs,
+    unstickAtMs: 0,
+    live: at.live,
+    bootId: 'boot-1',
+  })
 }
 
 /** Acts until nothing is left to do; waiting moves the clock. The agent is killed before each step that `killed` names. */
@@ -224,7 +246,23 @@ test('a disk of a newer serial is made anew, running or not', () => {
 })
 
 test('a guest without disk space waits and is tried again', () => {
-  const stuck = { spec, generation: 1, state: up, phase: 'stuck' as const, prepared: true, bootId: 'boot-1' }
+  const stuck = {
+    spec,
+    generation: 1,
+    state: up,
+    phase: 'stuck' as const,
+    prepared: true,
+    live: 'as-wished' as const,
+    bootId: 'boot-1',
+  }
   assert.equal(decide({ ...stuck, nowMs: 5, unstickAtMs: 10 }).do, 'nothing')
   assert.equal(decide({ ...stuck, nowMs: 10, unstickAtMs: 10 }).do, 'resume')
+})
+
+test('a port is plugged in at once, another board waits for a start', () => {
+  const ports = world({ state: up, phase: 'running', live: 'other-ports' })
+  assert.equal(status(settle(ports)), 'running')
+  assert.deepEqual(ports.done, ['plug'])
+  const board = world({ state: up, phase: 'running', live: 'other-board' })
+  assert.equal(status(settle(board)), 'running, not ready')
 })

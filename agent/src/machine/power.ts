@@ -11,7 +11,9 @@ export type Action =
   | { do: 'nothing'; power: MachineStatus['power']; ready: boolean; doing?: string; error?: string; againMs?: number }
   /** Notes the facts and looks again. */
   | { do: 'note'; state: MachineState }
-  | { do: 'prepare' | 'start' | 'resume' | 'pause' | 'save' | 'finish-save' | 'finish-restore' | 'ask-shutdown' }
+  | {
+      do: 'prepare' | 'start' | 'resume' | 'pause' | 'save' | 'finish-save' | 'finish-restore' | 'ask-shutdown' | 'plug'
+    }
   /** Ends QEMU; `gentlyMs`: time to write its disks out. */
   | { do: 'end'; gentlyMs: number }
 
@@ -27,6 +29,8 @@ export interface Situation {
   nowMs: number
   /** When a guest that stopped for want of disk space may be tried again. */
   unstickAtMs: number
+  /** How the running guest's devices differ from what is wished. */
+  live: 'as-wished' | 'other-ports' | 'other-board'
   /** This boot of the host. */
   bootId: string
 }
@@ -83,7 +87,11 @@ function decideLive(situation: Situation): Action {
   }
   if (spec.power === 'running' && phase === 'paused') return { do: 'resume' }
   if (spec.power === 'paused' && phase === 'running') return { do: 'pause' }
-  return { do: 'nothing', power: phase === 'paused' ? 'paused' : 'running', ready: true }
+  const power = phase === 'paused' ? 'paused' : 'running'
+  if (situation.live === 'other-ports') return { do: 'plug' }
+  if (situation.live === 'other-board')
+    return { do: 'nothing', power, ready: false, doing: 'the rest takes effect at the next start' }
+  return { do: 'nothing', power, ready: true }
 }
 
 /** A guest that was asked to shut down, then no longer should, may still do it for this long without being obeyed. */

@@ -1,10 +1,8 @@
 // Makes all that a machine needs before it can start, and puts together how it starts.
-import { chown, copyFile, rename, rm } from 'node:fs/promises'
+import { chown, copyFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MachineSpec } from '@pileus/contract/agent.ts'
-import { Type } from 'typebox'
-import Value from 'typebox/value'
-import { isMissing, readIfAny, writeWhole } from '../files.ts'
+import { isMissing } from '../files.ts'
 import { type Launch, mostNics } from './command-line.ts'
 import { makeConfigDrive } from './config-drive.ts'
 import {
@@ -19,7 +17,6 @@ import {
 import { ensureFolder, type Folder, type MachineState, writeState } from './folder.ts'
 import type { Host } from './host.ts'
 import { Refusal } from './refusal.ts'
-import { stat } from 'node:fs/promises'
 
 export interface Work {
   host: Host
@@ -71,50 +68,29 @@ async function ensureVariables({ host, folder }: Work, spec: MachineSpec): Promi
 }
 
 /** How the machine starts now; undefined while one of its ports is not wired yet. */
-export async function planLaunch(
-  work: Work,
-  spec: MachineSpec,
-  state: MachineState,
-): Promise<{ launch: Launch; namespace: string | null } | undefined> {
+export async function planLaunch(work: Work, spec: MachineSpec, state: MachineState): Promise<Launch | undefined> {
   const { host, signal } = work
-  const taps = spec.nics.map(({ portId }) => host.taps.tapFor(portId))
-  const wired = taps.filter((tap) => tap !== undefined)
-  if (wired.length < taps.length) return undefined
+  const nics: Launch['nics'] = []
+  for (const [slot, nic] of spec.nics.entries()) {
+    const tap = host.taps.tapFor(nic.portId)
+    if (tap === undefined) return undefined
+    nics.push({ ...nic, tap: tap.name, slot })
+  }
   const disks = spec.disks.map(({ id }) => state.disks[id]).filter((disk) => disk !== undefined)
   const kernel = spec.kernel === null ? null : await ensureUsable(host.images, spec.kernel, signal)
   const ramdisk = spec.ramdisk === null ? null : await ensureUsable(host.images, spec.ramdisk, signal)
-  const launch: Launch = {
+  return {
     spec,
     accelerator: host.accelerator,
     machineType: state.machineType ?? host.machineType,
     disks,
     cached: imagesFromFolder,
-    taps: wired.map(({ name }) => name),
+    nics,
     configDrive: spec.configDrive,
     uefiCode: spec.firmware === 'uefi' ? (host.uefi?.code ?? null) : null,
     kernel: kernel === null ? null : `${imagesFromFolder}/${kernel.file}`,
     ramdisk: ramdisk === null ? null : `${imagesFromFolder}/${ramdisk.file}`,
   }
-  return { launch, namespace: wired[0]?.namespace ?? null }
-}
-
-const Launched = Type.Object({
-  /** The whole command line but for what restores memory. */
-  args: Type.Array(Type.String()),
-  namespace: Type.Union([Type.String(), Type.Null()]),
-  taps: Type.Array(Type.Object({ mac: Type.String(), name: Type.String() })),
-  disks: Type.Integer(),
-})
-/** What the running or suspended QEMU was started with. */
-export type Launched = Type.Static<typeof Launched>
-
-export async function readLaunched(folder: Folder): Promise<Launched | undefined> {
-  const text = await readIfAny(join(folder.path, 'launch.json'))
-  return text === undefined ? undefined : Value.Parse(Launched, JSON.parse(text))
-}
-
-export async function writeLaunched(folder: Folder, launched: Launched): Promise<void> {
-  await writeWhole(join(folder.path, 'launch.json'), JSON.stringify(launched))
 }
 
 /** Sockets that a QEMU which was killed has left: a new one could not listen there. */
