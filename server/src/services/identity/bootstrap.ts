@@ -1,7 +1,7 @@
 import { type Tx } from '#lib/db.ts'
 import type { Service } from '#lib/http/route.ts'
 import { newHexId } from '#lib/id.ts'
-import { ensureCatalog } from './catalog/model.ts'
+import { ensureCatalog } from './catalog/ensure.ts'
 import { impliedRole, password, project, role, roleAssignment, user } from './model.ts'
 import { ensureKey } from './keys.ts'
 import { hashPassword } from './users/password.ts'

@@ -5,21 +5,22 @@ import type { TokenReader } from './tokens/resolve.ts'
 import { applicationCredentialRoutes } from './application-credentials/routes.ts'
 import { assignmentListRoutes } from './assignments/list-routes.ts'
 import { grantRoutes } from './assignments/routes.ts'
-import { ec2Routes } from './credentials/ec2.ts'
+import { ec2Routes } from './credentials/ec2-routes.ts'
 import { credentialRoutes } from './credentials/routes.ts'
+import { domainConfigRoutes } from './domain-config/routes.ts'
 import { domainRoutes } from './domains/routes.ts'
 import { endpointFilterRoutes } from './endpoint-filter/routes.ts'
 import { endpointRoutes } from './endpoints/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
 import { policyRoutes } from './policies/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
-import { projectTagRoutes } from './projects/tags.ts'
+import { projectTagRoutes } from './projects/tag-routes.ts'
 import { regionRoutes } from './regions/routes.ts'
-import { impliedRoleRoutes } from './roles/implied.ts'
+import { impliedRoleRoutes } from './roles/implied-routes.ts'
 import { roleRoutes } from './roles/routes.ts'
 import { serviceRoutes } from './services/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
-import { wheretoRoutes } from './tokens/whereto.ts'
+import { authRoutes } from './tokens/auth-routes.ts'
 import { trustRoutes } from './trusts/routes.ts'
 import { userRoutes } from './users/routes.ts'
 
@@ -66,8 +67,9 @@ export function identityService(reader: TokenReader): Service {
         handle: async ({ view }) => ({ version: versionDocument(view.baseUrl) }),
       }),
       ...tokenRoutes(reader),
-      ...wheretoRoutes,
+      ...authRoutes,
       ...domainRoutes,
+      ...domainConfigRoutes,
       ...projectRoutes,
       ...projectTagRoutes,
       ...userRoutes,

@@ -1,13 +1,17 @@
 // The catalogue: which services there are, and where. URLs are templates: $(public_url)s is how clients reach this cloud.
-import { createHash } from 'node:crypto'
 import type { Actor } from '#lib/actor.ts'
 import { publicUrl } from '#lib/config.ts'
-import { and, eq, type Tx } from '#lib/db.ts'
-import type { Service } from '#lib/http/route.ts'
+import { and, eq } from '#lib/db.ts'
 import type { World } from '#lib/world.ts'
 import { readEndpointFilters } from '../endpoint-filter/model.ts'
-import { endpoint, region, service } from '../model.ts'
-import type { CatalogEntry } from '../tokens/views.ts'
+import { endpoint, service } from '../model.ts'
+
+export interface CatalogEntry {
+  id: string
+  type: string
+  name: string
+  endpoints: { id: string; interface: string; region: string | null; region_id: string | null; url: string }[]
+}
 
 interface Kept {
   entries: CatalogEntry[]
@@ -78,28 +82,4 @@ async function queryCatalog(world: World): Promise<CatalogEntry[]> {
 /** The address that a template begins with: this cloud's own. */
 export function expandUrl(url: string, world: Pick<World, 'config'>): string {
   return url.replaceAll('$(public_url)s', publicUrl(world.config))
-}
-
-const stableId = (...parts: string[]) => createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 32)
-
-/** Writes down what this program offers in `regionId`; what operators added or changed beside it stays. */
-export async function ensureCatalog(
-  tx: Tx,
-  services: readonly Service[],
-  regionId: string,
-  ownRegion: boolean,
-): Promise<void> {
-  await tx.insert(region).values({ id: regionId }).onConflictDoNothing()
-  for (const { catalog, regional } of services) {
-    if (!regional && !ownRegion) continue
-    for (const { type, name, path } of catalog) {
-      const serviceId = stableId('service', type)
-      await tx.insert(service).values({ id: serviceId, type, name, description: '' }).onConflictDoNothing()
-      const url = `$(public_url)s${ownRegion ? '' : `/regions/${encodeURIComponent(regionId)}`}${path}`
-      for (const face of ['public', 'internal', 'admin'] as const) {
-        const id = stableId('endpoint', type, regionId, face)
-        await tx.insert(endpoint).values({ id, serviceId, regionId, interface: face, url }).onConflictDoNothing()
-      }
-    }
-  }
 }

@@ -2,10 +2,8 @@
 import { Type } from 'typebox'
 import { one } from '#lib/http/page.ts'
 import { type Request, route } from '#lib/http/route.ts'
-import { policies } from '#lib/policy.ts'
 import { given, mergeExtra, ownAttributes, requestOf } from '../fields.ts'
 import { routeOn } from '../route-on.ts'
-import { adminOrSystemReader, adminRequired, rulesFor } from '../rules.ts'
 import { identityView } from '../shown.ts'
 import {
   findPolicyBlob,
@@ -16,10 +14,6 @@ import {
   updatePolicyBlob,
 } from './model.ts'
 
-export const policyBlobPolicies = policies({
-  ...rulesFor(adminOrSystemReader, 'get_policy', 'list_policies'),
-  ...rulesFor(adminRequired, 'create_policy', 'update_policy', 'delete_policy'),
-})
 const PolicyType = Type.String({ minLength: 1, maxLength: 255 })
 const CreatePolicy = requestOf('policy', { blob: Type.String(), type: PolicyType })
 const UpdatePolicy = requestOf(

@@ -3,6 +3,7 @@ import { forbidden, invalid } from '#lib/fault.ts'
 import { one } from '#lib/http/page.ts'
 import { type QueryValues, reply, type Request, route } from '#lib/http/route.ts'
 import { change } from '../change.ts'
+import { deleteDomain } from '../domains/model.ts'
 import { given, mergeExtra, mergeOptions, ownAttributes } from '../fields.ts'
 import { flag, readIdentityPage, readTextFilters } from '../lists.ts'
 import type { Project } from '../model.ts'
@@ -196,8 +197,7 @@ export const projectRoutes = [
     async handle({ db }, { id }) {
       await change(db, async (tx) => {
         const row = await getProject(tx, id)
-        if (row.isDomain) invalid(`Project ${id} acts as a domain: delete it as a domain.`)
-        await deleteProject(tx, row)
+        await (row.isDomain ? deleteDomain(tx, row) : deleteProject(tx, row))
       })
       return reply({ status: 204 })
     },

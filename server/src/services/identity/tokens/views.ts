@@ -1,12 +1,6 @@
+import type { CatalogEntry } from '../catalog/model.ts'
 import { keystoneTime } from '../time.ts'
 import type { ResolvedToken } from './resolve.ts'
-
-export interface CatalogEntry {
-  id: string
-  type: string
-  name: string
-  endpoints: { id: string; interface: string; region: string | null; region_id: string | null; url: string }[]
-}
 
 /** The body of POST and GET /auth/tokens. */
 export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntry[] | undefined) {

@@ -25,7 +25,7 @@ async function open(req: Pick<Request, 'db' | 'query'>, rows: Project[]): Promis
   return seen
 }
 
-export const wheretoRoutes = [
+export const authRoutes = [
   route({
     method: 'GET',
     path: '/auth/projects',

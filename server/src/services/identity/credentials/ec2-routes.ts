@@ -29,13 +29,13 @@ interface Keys {
   trust_id: string | null
 }
 function ec2View(row: Credential, { baseUrl }: Viewer) {
-  const { access, secret, trust_id: trustId = null } = JSON.parse(row.blob) as Keys
+  const { access, secret, trust_id: trustId } = JSON.parse(row.blob) as Partial<Keys>
   return {
     user_id: row.userId,
     tenant_id: row.projectId,
     access,
     secret,
-    trust_id: trustId,
+    trust_id: trustId ?? null,
     links: { self: `${baseUrl}/users/${row.userId}/credentials/OS-EC2/${access}` },
   }
 }
@@ -50,7 +50,8 @@ function onKey(method: Method, policy: string, handle: (req: Request, row: Crede
       const row = await findCredential(db, idOfAccess(params['access']!))
       return { row: row?.type === 'ec2' && row.userId === params['userId'] ? row : undefined }
     },
-    policyTarget: ({ row }) => aboutCredential(row),
+    // one that is not there is asked about as if it were that user's: they get a 404, everyone else a 403
+    policyTarget: ({ row }, { params }) => aboutCredential(row ?? { userId: params['userId']! }),
     async handle(req, { row }) {
       if (!row) return notFound('EC2 access key', req.params['access']!)
       requireReach(req.actor, row.projectId)

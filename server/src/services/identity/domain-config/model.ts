@@ -1,0 +1,92 @@
+import { and, type Db, eq, jsonb, pgTable, primaryKey, text, type Tx } from '#lib/db.ts'
+import { bug, forbidden, notFound } from '#lib/fault.ts'
+import { sealText } from '../credentials/sealed.ts'
+import { readKeys } from '../keys.ts'
+import { isGroup, isOption, isSecret } from './options.ts'
+
+const domainConfig = pgTable(
+  'domain_config',
+  {
+    domainId: text('domain_id').notNull(),
+    group: text('option_group').notNull(),
+    option: text().notNull(),
+    value: jsonb().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.domainId, t.group, t.option] })],
+)
+
+/** group → option → value. */
+export type DomainConfig = Record<string, Record<string, unknown>>
+export interface Part {
+  group?: string | undefined
+  option?: string | undefined
+}
+
+const within = (domainId: string, { group, option }: Part) =>
+  and(
+    eq(domainConfig.domainId, domainId),
+    group === undefined ? undefined : eq(domainConfig.group, group),
+    option === undefined ? undefined : eq(domainConfig.option, option),
+  )
+
+/** Throws forbidden for a group or option that a domain cannot have of its own. */
+export function requirePart({ group, option }: Part): void {
+  if (group !== undefined && !isGroup(group)) forbidden(`Group ${group} is not supported for a domain.`)
+  if (group !== undefined && option !== undefined && !isOption(group, option))
+    forbidden(`Option ${option} in group ${group} is not supported for a domain.`)
+}
+export function requireConfig(config: DomainConfig): void {
+  if (Object.keys(config).length === 0) forbidden('No options specified.')
+  for (const [group, options] of Object.entries(config)) {
+    requirePart({ group })
+    if (Object.keys(options).length === 0) forbidden(`Group ${group} has no options.`)
+    for (const option of Object.keys(options)) requirePart({ group, option })
+  }
+}
+
+/** What is set, without secrets. Throws notFound when nothing is. */
+export async function getConfig(db: Db, domainId: string, part: Part): Promise<DomainConfig> {
+  const rows = await db.select().from(domainConfig).where(within(domainId, part))
+  const config: DomainConfig = {}
+  for (const { group, option, value } of rows)
+    if (!isSecret(group, option)) config[group] = { ...config[group], [option]: value }
+  if (Object.keys(config).length === 0)
+    notFound('Domain configuration', [domainId, part.group, part.option].filter(Boolean).join('/'))
+  return config
+}
+
+/** Sets these options and leaves the others. */
+export async function setConfig(tx: Tx, domainId: string, config: DomainConfig): Promise<void> {
+  const [key] = await readKeys(tx, 'credential')
+  for (const [group, options] of Object.entries(config)) {
+    for (const [option, given] of Object.entries(options)) {
+      const value = isSecret(group, option)
+        ? {
+            serial: (key ?? bug('there is no credential key')).serial,
+            sealed: sealText(JSON.stringify(given), `${domainId}/${group}/${option}`, key!).toString('base64'),
+          }
+        : given
+      await tx
+        .insert(domainConfig)
+        .values({ domainId, group, option, value })
+        .onConflictDoUpdate({
+          target: [domainConfig.domainId, domainConfig.group, domainConfig.option],
+          set: { value },
+        })
+    }
+  }
+}
+
+/** Whether anything of that part is set, secrets included. */
+export async function hasConfig(db: Db, domainId: string, part: Part): Promise<boolean> {
+  const rows = await db
+    .select({ option: domainConfig.option })
+    .from(domainConfig)
+    .where(within(domainId, part))
+    .limit(1)
+  return rows.length > 0
+}
+
+export async function removeConfig(tx: Tx, domainId: string, part: Part): Promise<void> {
+  await tx.delete(domainConfig).where(within(domainId, part))
+}
