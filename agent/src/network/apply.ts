@@ -30,7 +30,7 @@ export async function applyDocument(plane: Plane, wish: HostNetwork): Promise<Ne
   // The filter goes first: a new port meets its rules, and a port that is gone has no permission left.
   const zones = await assignZones(plane, wish)
   await loadOnce(plane, namespace, renderFilter(wish, zones))
-  await deleteConnections(namespace, cutConnections(plane.before, wish, zones))
+  await deleteConnections(namespace, cutConnections(plane.before, wish, zones), plane.directory)
 
   await unwire(plane, wish) // before anything new: a VNI may have passed to another network
   await wireNetworks(plane, wish, faults)
@@ -86,12 +86,15 @@ export async function removeServices(plane: Plane, wish: HostNetwork): Promise<v
   ])
   // Also where only a directory is left: its daemon may still run.
   const directories = (await readdir(plane.directory)).map((name) => `${namespace}-${name}`)
-  for (const name of new Set([...(await listNamespaces()), ...directories])) {
-    if (!isServiceNamespace(namespace, name) || wanted.has(name)) continue
-    await stopDaemon(serviceDirectory(plane, name))
-    await deleteNamespace(name)
-    plane.loaded.delete(name)
-  }
+  const present = new Set([...(await listNamespaces()), ...directories])
+  const gone = [...present].filter((name) => isServiceNamespace(namespace, name) && !wanted.has(name))
+  await inParallel(
+    gone.map((name) => async () => {
+      await stopDaemon(serviceDirectory(plane, name))
+      await deleteNamespace(name)
+      plane.loaded.delete(name)
+    }),
+  )
 }
 
 function status(wish: HostNetwork, faults: Faults): NetworkStatus {

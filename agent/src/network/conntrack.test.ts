@@ -35,7 +35,9 @@ test('a port that went, lost an address, or became secured', () => {
     '-D -w 5 -f ipv6 -s fd00:1::11',
     '-D -w 5 -f ipv6 -d fd00:1::11',
   ]
-  assert.deepEqual(cuts({ ...wish, ports: [] }), everything)
+  const other = portIn(network, 12)
+  assert.deepEqual(cuts({ ...wish, ports: [other] }), everything)
+  assert.deepEqual(cuts({ ...wish, ports: [] }), ['-D -w 5'], 'the last of its network')
   assert.deepEqual(cuts({ ...wish, ports: [{ ...port, addresses: port.addresses.slice(0, 1) }] }), everything.slice(2))
   const unsecured = { ...wish, ports: [{ ...port, secured: false }] }
   const again = cutConnections(unsecured, wish, zones).map((words) => words.join(' '))

@@ -8,9 +8,12 @@ type Command = string[]
 /** Cuts in the data-plane namespace, after the new filter is in force. `zones` must know the old networks as well. */
 export function cutConnections(before: HostNetwork, after: HostNetwork, zones: ReadonlyMap<string, number>): Command[] {
   const now = new Map(after.ports.map((port) => [port.id, port]))
+  const inhabited = new Set(after.ports.map((port) => port.networkId))
   const commands = before.ports.flatMap((old) => {
     const zone = zones.get(old.networkId)
     if (zone === undefined) return []
+    // Each command walks the kernel's whole table, so a network that has lost all its ports costs one, not four a port.
+    if (!inhabited.has(old.networkId)) return [['-D', '-w', String(zone)]]
     const port = now.get(old.id)
     const kept = port?.networkId === old.networkId ? addressesOf(port) : []
     const gone = addressesOf(old).filter((address) => !kept.includes(address))

@@ -79,7 +79,7 @@ export async function serveRouter(
   // Translation before links: nothing may leave untranslated.
   await loadOnce(plane, namespace, renderTranslation(router))
   const before = plane.before.routers.find((old) => old.id === router.id)
-  if (before !== undefined) await deleteConnections(namespace, cutFloatingIps(before, router))
+  if (before !== undefined) await deleteConnections(namespace, cutFloatingIps(before, router), plane.directory)
 
   const inner = await readInnerLinks(namespace)
   const plans = legs.map((leg) => planLeg(leg, pass.links, inner))
@@ -98,7 +98,7 @@ export async function serveRouter(
   if (router.gateway !== null) {
     const gateway = gatewayName(router.gateway.portId)
     const added = plans.flatMap((plan, i) => (legs[i]?.inner === gateway ? plan.added : []))
-    await announce(plane, namespace, gateway, added)
+    announce(plane, namespace, gateway, added)
   }
   // Last, for a next hop that cannot be reached is its owner's mistake and must keep nothing else from working.
   await ipBatchAll(namespace, planRoutes(routerRoutes(router), await readRoutes(namespace)))
@@ -110,16 +110,17 @@ export async function serveRouter(
   }))
 }
 
-/** Tells the neighbours at once where new addresses are; they would find out by themselves, but late. */
-async function announce(plane: Plane, namespace: string, link: string, addresses: readonly string[]): Promise<void> {
+/**
+ * Tells the neighbours at once where new addresses are; they would find out by themselves, but late. Nobody waits for
+ * this: arping takes a second.
+ */
+function announce(plane: Plane, namespace: string, link: string, addresses: readonly string[]): void {
   for (const address of addresses.filter((one) => !one.includes(':'))) {
     // Both forms: some neighbours heed only a request, others only a reply.
     for (const form of ['-U', '-A']) {
-      try {
-        await runIn(namespace, 'arping', [form, '-q', '-c', '1', '-I', link, address])
-      } catch (error) {
-        plane.log.warn({ err: error, address }, 'A new address could not be announced')
-      }
+      runIn(namespace, 'arping', [form, '-q', '-c', '1', '-I', link, address]).catch((error: unknown) =>
+        plane.log.warn({ err: error, address }, 'A new address could not be announced'),
+      )
     }
   }
 }
