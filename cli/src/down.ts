@@ -53,7 +53,7 @@ async function stopGuests(data: DataDirectory): Promise<void> {
   const [{ signIn }, guests] = await Promise.all([import('./cloud/session.ts'), import('./cloud/guests.ts')])
   const session = await signIn(credentials)
   const count = await guests.stopAllGuests(session, say)
-  say(count === 0 ? 'No guest was running.' : `${count} guests are stopped.`)
+  say(count === 0 ? 'No guest was running.' : `Guests stopped: ${count}.`)
 }
 
 function say(line: string): void {

@@ -32,7 +32,7 @@ const running = new Set(['ACTIVE', 'REBOOT', 'HARD_REBOOT', 'RESCUE'])
 /** Shuts all running guests down and waits for them; answers how many that were. */
 export async function stopAllGuests(session: Session, say: (line: string) => void): Promise<number> {
   const guests = (await listGuests(session)).filter(({ status }) => running.has(status))
-  if (guests.length > 0) say(`Stopping ${guests.length} guests …`)
+  if (guests.length > 0) say(`Stopping ${guests.length} guest${guests.length === 1 ? '' : 's'} …`)
   for (const { id } of guests) await stopGuest(session, id)
   const until = performance.now() + withinMs
   const waiting = new Set(guests.map(({ id }) => id))
