@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { on } from 'node:events'
+import { join } from 'node:path'
 import { chmod, writeFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 import type { PortSpec } from '@pileus/contract/agent.ts'
 import { run } from '../run.ts'
 import { linkLocal } from './address.ts'
-import { dhcpNamespace, routerNamespace } from './names.ts'
+import { bridgeName, dhcpNamespace, routerNamespace, tapName } from './names.ts'
 import { listNamespaces, namespacePath, runIn } from './namespaces.ts'
+import { probeNetwork } from './probe.ts'
 import { readLinks } from './read.ts'
 import {
   documents,
@@ -118,6 +120,39 @@ describe('data plane', { skip: why ?? false }, () => {
     const heirGuest = await rig.guest(one, heir, { static: false })
     await apply(documents([network], [[heir, late], []]))
     assert.equal((await askDhcp(heirGuest))['ip'], '10.0.0.21')
+  })
+
+  test('a guest is given its IPv6 address by DHCPv6, and told by the router to ask for it', async () => {
+    const [one] = rig.hosts
+    const network = tenantNetwork()
+    network.subnets = network.subnets.map((subnet) =>
+      subnet.version === 4
+        ? subnet
+        : {
+            ...subnet,
+            dhcp: true,
+            dhcpAddress: 'fd00:1::2',
+            raMode: 'dhcpv6-stateful',
+            addressMode: 'dhcpv6-stateful',
+            dns: ['fd00:1::53'],
+          },
+    )
+    const port = portIn(network, 26)
+    const guest = await rig.guest(one, port, { static: false })
+    await apply(documents([network], [[port], []], [routerFor([network])]))
+    const script = join(import.meta.dirname, 'testing', 'ask-dhcpv6.ts')
+    const { stdout } = await guest.run(process.execPath, script, 'eth0', port.mac)
+    assert.deepEqual(JSON.parse(stdout), {
+      type: 2, // ADVERTISE
+      from: linkLocal(network.dhcpMac),
+      dns: 'fd00:1::53',
+      address: 'fd00:1::26',
+    })
+    const routed = async (): Promise<boolean> =>
+      (await guest.run('ip', '-6', 'route', 'show', 'default')).stdout.includes('proto ra')
+    assert.ok(await eventually(routed), 'a default route by advertisement')
+    const addresses = (await guest.run('ip', '-6', 'addr', 'show', 'scope', 'global')).stdout
+    assert.equal(addresses, '', 'no address of its own making')
   })
 
   test('what a guest may send and hear: its own addresses, as a secured and as an unsecured port', async () => {
@@ -324,6 +359,20 @@ describe('data plane', { skip: why ?? false }, () => {
     assert.deepEqual([...(await readLinks(one.plane)).keys()], ['lo'])
     const left = [...(await listNamespaces())].filter((name) => name.startsWith(`${one.plane}-`))
     assert.deepEqual(left, [])
+  })
+
+  test('a port has a tap for QEMU’s user, with the MTU of its network', async () => {
+    const [one] = rig.hosts
+    const network = tenantNetwork()
+    const port = portIn(network, 86)
+    await apply(documents([network], [[port], []]))
+    const { stdout } = await run('ip', ['-n', one.plane, '-d', '-j', 'link', 'show', tapName(port.id)])
+    const [tap] = JSON.parse(stdout) as [{ mtu: number; master: string; linkinfo: { info_data: unknown } }]
+    assert.equal(tap.mtu, 1400)
+    assert.equal(tap.master, bridgeName(network.id))
+    assert.partialDeepStrictEqual(tap.linkinfo.info_data, { type: 'tap', persist: true, user: 'nobody' })
+    const traits = await probeNetwork()
+    assert.ok(traits.includes('CUSTOM_PILEUS_VXLAN') && traits.includes('CUSTOM_PILEUS_NFT'), traits.join(' '))
   })
 
   test('a network that cannot be had here is told, and keeps down no other', async () => {
