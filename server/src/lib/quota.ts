@@ -1,6 +1,6 @@
 // Quotas: the limits are rows, the use is counted from the live resources each time, so there is nothing to drift. Two
 // requests of one project are kept apart by a lock that ends with the transaction.
-import { and, type Db, eq, inArray, integer, pgTable, primaryKey, sql, text, type Tx } from '#lib/db.ts'
+import { and, bigint, type Db, eq, inArray, pgTable, primaryKey, sql, text, type Tx } from '#lib/db.ts'
 import { overQuota } from '#lib/fault.ts'
 
 const quota = pgTable(
@@ -10,7 +10,7 @@ const quota = pgTable(
     region: text().notNull(),
     projectId: text('project_id').notNull(),
     resource: text().notNull(),
-    hardLimit: integer('hard_limit').notNull(),
+    hardLimit: bigint('hard_limit', { mode: 'number' }).notNull(),
   },
   (t) => [primaryKey({ columns: [t.service, t.region, t.projectId, t.resource] })],
 )
