@@ -7,7 +7,7 @@ import { parseVersion } from '#lib/microversion.ts'
 import { requireAbility, startChange } from './apply.ts'
 import { deleteServer } from './delete.ts'
 import { changeServer, type NewServer, type Server } from './model.ts'
-import { makePassword, filesOf, imageFor, keyOf, metadataOf, userDataOf } from './wish.ts'
+import { canonical, makePassword, filesOf, imageFor, keyOf, metadataOf, userDataOf } from './wish.ts'
 import { requireUnlocked, showChanged } from './routes.ts'
 import { ChangePassword, ConsoleOutput, Lock, Nothing, Reboot, Rebuild, ResetState } from './schema.ts'
 import { type ChangeName, states, words } from './states.ts'
@@ -88,7 +88,7 @@ export const serverActions = actions('/servers/:id/action', {
         ...(body.metadata !== undefined && { metadata: await metadataOf(req, body.metadata) }),
         ...(body['OS-DCF:diskConfig'] !== undefined && { diskConfig: body['OS-DCF:diskConfig'] }),
         ...(body.accessIPv4 !== undefined && { accessIpV4: body.accessIPv4 }),
-        ...(body.accessIPv6 !== undefined && { accessIpV6: body.accessIPv6 }),
+        ...(body.accessIPv6 !== undefined && { accessIpV6: canonical(body.accessIPv6) }),
         ...(body.description !== undefined && { description: body.description }),
         ...(body.personality !== undefined && { files: await filesOf(req, body.personality) }),
         ...(body.key_name !== undefined && (await keyOf(req, body.key_name))),

@@ -14,7 +14,7 @@ import { CreateServer, UpdateServer } from './schema.ts'
 import { serverTarget } from './target.ts'
 import { updateServer } from './update.ts'
 import { serverBrief, serverChanged, serverDetail, serverView, type ShownServer } from './views.ts'
-import { readWish } from './wish.ts'
+import { canonical, readWish } from './wish.ts'
 import { links } from '../wire.ts'
 
 const hasHostStatus = parseVersion('2.16')
@@ -191,7 +191,7 @@ export const serverRoutes = [
         ...(wanted.description !== undefined && { description: wanted.description }),
         ...(wanted.hostname !== undefined && { hostname: wanted.hostname }),
         ...(wanted.accessIPv4 !== undefined && { accessIpV4: wanted.accessIPv4 }),
-        ...(wanted.accessIPv6 !== undefined && { accessIpV6: wanted.accessIPv6 }),
+        ...(wanted.accessIPv6 !== undefined && { accessIpV6: canonical(wanted.accessIPv6) }),
         ...(wanted['OS-DCF:diskConfig'] !== undefined && { diskConfig: wanted['OS-DCF:diskConfig'] }),
       }
       const changed = await req.db.transaction((tx) => updateServer(tx, row, set))

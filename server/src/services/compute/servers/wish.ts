@@ -66,13 +66,18 @@ export async function readWish(req: Asked, body: Body): Promise<ServersWish> {
     ...(await hintsOf(db, req, hints, maxCount)),
     diskConfig: server['OS-DCF:diskConfig'] ?? 'MANUAL',
     accessIpV4: server.accessIPv4 ?? null,
-    accessIpV6: server.accessIPv6 ?? null,
+    accessIpV6: canonical(server.accessIPv6),
     minCount,
     maxCount,
     networks,
     securityGroups: (server.security_groups ?? []).flatMap(({ name }) => (name === undefined ? [] : [name])),
     actor: { projectId: actor.projectId ?? '', isAdmin: actor.isAdmin },
   }
+}
+
+/** An IPv6 address as RFC 5952 writes it. */
+export function canonical(address: string | undefined): string | null {
+  return address === undefined ? null : new URL(`http://[${address}]`).hostname.slice(1, -1)
 }
 
 export function makePassword(): string {
