@@ -77,7 +77,7 @@ test('what a killed agent left behind goes, what is whole stays', async (t) => {
   assert.equal(server.downloads.length, 1)
 })
 
-test('giving up ends a download that nobody else waits for', async (t) => {
+test('whoever gives up does not wait, and may ask again', async (t) => {
   const { folder, open, put } = await store(t)
   const cache = await open()
   const source = put('big', randomBytes(5_000_000))

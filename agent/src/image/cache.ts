@@ -26,7 +26,7 @@ export interface ImageCache {
   folder: string
   /**
    * The image, fetched if need be. Throws a `BadImage` when these bytes will never do. Giving up by `signal` ends the
-   * download unless another machine waits for it too.
+   * download, unless it is asked for again within seconds.
    */
   ensure(source: ImageSource, signal: AbortSignal): Promise<CachedImage>
   /** Removes images that are neither in use nor fit within the limit, those used longest ago first. */
@@ -42,6 +42,8 @@ export interface ImageCacheOptions {
   filesInUse(): Promise<Set<string>>
   log: Logger
 }
+
+const graceMs = 5000
 
 const Note = Type.Object({ virtualBytes: Type.Integer() })
 
@@ -101,7 +103,10 @@ export async function imageCache(options: ImageCacheOptions): Promise<ImageCache
       } finally {
         current.waiting--
         if (current.waiting === 0) {
-          current.stop.abort()
+          // A machine that has another wish will ask for the same image in a moment.
+          setTimeout(() => {
+            if (current.waiting === 0) current.stop.abort()
+          }, graceMs).unref()
           void cache.evict().catch((error: unknown) => log.error({ err: error }, 'cannot evict images'))
         }
       }

@@ -78,7 +78,7 @@ async function withLog(
   }
   try {
     const found = await file.stat()
-    return found.isFile() ? await use(file, found.size) : ''
+    return found.isFile() && found.nlink === 1 ? await use(file, found.size) : ''
   } finally {
     await file.close()
   }

@@ -1,4 +1,5 @@
 // One loop a machine: look, decide, act, report; again whenever something may have changed.
+import { lstat } from 'node:fs/promises'
 import type { MachineSpec, MachineStatus } from '@pileus/contract/agent.ts'
 import { Type } from 'typebox'
 import { act } from './act.ts'
@@ -9,7 +10,7 @@ import { arePortsSame } from './plug.ts'
 import { decide, type Phase, phaseOf, powerOf } from './power.ts'
 import type { Work } from './prepare.ts'
 import { endProcess, findProcess, lastWords } from './process.ts'
-import { openQmp, type Qmp } from './qmp.ts'
+import { openQmp, type Qmp, type QmpEvents } from './qmp.ts'
 import { Refusal } from './refusal.ts'
 
 /** What is wished of the machine; undefined: nobody wishes anything, so it is watched and left alone. */
@@ -76,7 +77,7 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       return 'off'
     }
     if (qmp?.open !== true) {
-      qmp = await openQmp(folder.run('qmp.sock'), {
+      qmp = await openOwnQmp(folder, host, {
         event: (name) => {
           log.debug({ event: name }, 'QEMU says')
           wake()
@@ -168,8 +169,12 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
         gaveUp = error instanceof Refusal ? message : `The host cannot do this: ${message.slice(0, 500)}`
         return 0
       }
+      // What was said of an older wish is not news of this one.
+      const power =
+        shown.status.power === 'crashed' && shown.generation !== generation ? 'shutdown' : shown.status.power
       show(now?.generation ?? shown.generation, {
         ...shown.status,
+        power,
         ready: false,
         doing: `trying again: ${message.slice(0, 300)}`,
       })
@@ -207,6 +212,14 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       qmp?.close()
     },
   }
+}
+
+/** QEMU's own folder holds the socket: a QEMU that was broken into must not lead the agent to another's. */
+async function openOwnQmp(folder: Folder, host: Host, on: QmpEvents): Promise<Qmp> {
+  const path = folder.run('qmp.sock')
+  const found = await lstat(path)
+  if (!found.isSocket() || found.uid !== host.user.uid) throw new Error(`${path} is not QEMU's socket`)
+  return await openQmp(path, on)
 }
 
 async function compare(folder: Folder, spec: MachineSpec): Promise<'as-wished' | 'other-ports' | 'other-board'> {

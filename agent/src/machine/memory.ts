@@ -2,7 +2,7 @@
 //
 // The stream passes a unix socket, because QEMU's sandbox forbids it to start a program that would write the file.
 import { constants, createWriteStream } from 'node:fs'
-import { access, chown, rename, rm } from 'node:fs/promises'
+import { access, lchown, rename, rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -44,7 +44,7 @@ export async function saveMemory(folder: Folder, user: QemuUser, qmp: Qmp, signa
   server.listen(socketPath)
   await once(server, 'listening')
   try {
-    await chown(socketPath, user.uid, user.gid)
+    await lchown(socketPath, user.uid, user.gid) // a living QEMU owns this folder: never follow a link out of it
     const written = receive(server, `${memoryFile(folder)}.partial`)
     written.catch(() => {}) // when QEMU never connects, its own error is the better one
     await qmp.do('migrate-set-parameters', { 'max-bandwidth': 2 ** 40 })
