@@ -38,21 +38,25 @@ export async function writeSettings(namespace: string, settings: Settings): Prom
  */
 export async function ensureNamespace(name: string, settings: Settings, known: Set<string>): Promise<boolean> {
   if (known.has(name)) {
-    const usable = await runIn(name, 'true', []).then(
-      () => true,
-      () => false,
-    )
-    if (usable) {
+    try {
       await writeSettings(name, settings)
       return false
+    } catch (error) {
+      if (await isUsable(name)) throw error
+      await rm(namespacePath(name), { force: true })
     }
-    await rm(namespacePath(name), { force: true })
   }
   await run('ip', ['netns', 'add', name])
   known.add(name)
   await writeSettings(name, settings)
   return true
 }
+
+const isUsable = (name: string): Promise<boolean> =>
+  runIn(name, 'true', []).then(
+    () => true,
+    () => false,
+  )
 
 const bridgeSettings = '/proc/sys/net/bridge'
 

@@ -192,6 +192,35 @@ describe('data plane', { skip: why ?? false }, () => {
     assert.equal(await guest.pings('10.0.0.32'), false, 'a port that is down')
   })
 
+  test('a guest cannot play the DHCP server or the router of its network, unless its port is unsecured', async () => {
+    const [one] = rig.hosts
+    const plain = tenantNetwork()
+    const subnets = plain.subnets.map((subnet) => ({ ...subnet, dhcp: false, dhcpAddress: null }))
+    const network = { ...plain, subnets }
+    const [rogue, victim] = [portIn(network, 36), portIn(network, 37)]
+    const guestRogue = await rig.guest(one, rogue)
+    const guestVictim = await rig.guest(one, victim, { static: false })
+    await apply(documents([network], [[rogue, victim], []]))
+    const ranges = ['--dhcp-range=10.0.0.200,10.0.0.210', '--dhcp-range=fd00:1::,ra-only', '--enable-ra']
+    guestRogue.start('dnsmasq', '-k', '-C', '/dev/null', '-p', '0', '-u', 'root', '--leasefile-ro', ...ranges)
+    const leased = async (): Promise<boolean> => {
+      const once = ['-i', 'eth0', '-n', '-q', '-f', '-t', '2', '-T', '1', '-s', '/bin/true']
+      return guestVictim.run('busybox', 'udhcpc', ...once).then(
+        () => true,
+        () => false,
+      )
+    }
+    const advertised = async (): Promise<boolean> =>
+      (await guestVictim.run('ip', '-6', 'route', 'show', 'default')).stdout.includes('proto ra')
+    assert.equal(await leased(), false)
+    assert.equal(await advertised(), false)
+    await apply(documents([network], [[{ ...rogue, secured: false }, victim], []]))
+    assert.ok(await eventually(leased))
+    await guestVictim.run('ip', 'link', 'set', 'eth0', 'down')
+    await guestVictim.run('ip', 'link', 'set', 'eth0', 'up') // asks for routers
+    assert.ok(await eventually(advertised))
+  })
+
   test('security groups allow, deny, follow group members, and cut connections that lose their rule', async () => {
     const [one, two] = rig.hosts
     const network = tenantNetwork()
