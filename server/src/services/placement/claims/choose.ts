@@ -8,58 +8,73 @@ const measured = ['MEMORY_MB', 'VCPU', 'DISK_GB'] as const
 /** Hosts this near to the best are as good: processes that place at once then seldom choose the same. */
 const asGood = 0.05
 
-export interface Candidate {
-  /** The host's place in the roster. */
-  host: number
+export interface Candidates {
+  count: number
+  /** The hosts' places in the roster, `count` of them. */
+  hosts: Int32Array
   /** 0 … 3, and the wishes for company or solitude on top. Comparable within one request only. */
-  weight: number
+  weights: Float64Array
 }
 
+/** All hosts that fit, with their weights. */
 export function candidatesOf(
   roster: Roster,
   filters: readonly Filter[],
   request: PlacementRequest,
   where: Whereabouts,
-): Candidate[] {
-  const candidates: Candidate[] = []
-  for (let host = 0; host < roster.size; host++)
-    if (filters.every((filter) => filter.passes(host))) candidates.push({ host, weight: 0 })
+): Candidates {
+  const { size } = roster
+  const passing = new Uint8Array(size).fill(1)
+  for (const filter of filters) filter.refuse(passing)
+  const found: Candidates = { count: 0, hosts: new Int32Array(size), weights: new Float64Array(size) }
+  for (let host = 0; host < size; host++) if (passing[host] === 1) found.hosts[found.count++] = host
+  const measure = new Float64Array(size)
   for (const resourceClass of measured) {
     const column = roster.resources.get(resourceClass)
-    if (column) weigh(candidates, (host) => column.capacity[host]! - column.used[host]!, 1)
+    if (!column) continue
+    for (let i = 0; i < found.count; i++) {
+      const host = found.hosts[i]!
+      measure[i] = column.capacity[host]! - column.used[host]!
+    }
+    weigh(found, measure, 1)
   }
   if (request.preferHostOf?.length) {
     const company = placesOf(roster, request.preferHostOf, where)
-    weigh(candidates, (host) => (company.has(host) ? 1 : 0), 10)
+    for (let i = 0; i < found.count; i++) measure[i] = company.has(found.hosts[i]!) ? 1 : 0
+    weigh(found, measure, 10)
   }
   if (request.spreadFrom?.length) {
-    const crowd = new Map<number, number>()
+    const crowd = new Float64Array(size)
     for (const id of request.spreadFrom) {
       const place = roster.placeOf.get(where.get(id) ?? '')
-      if (place !== undefined) crowd.set(place, (crowd.get(place) ?? 0) + 1)
+      if (place !== undefined) crowd[place]! += 1
     }
-    weigh(candidates, (host) => -(crowd.get(host) ?? 0), 10)
+    for (let i = 0; i < found.count; i++) measure[i] = -crowd[found.hosts[i]!]!
+    weigh(found, measure, 10)
   }
-  return candidates
+  return found
 }
 
-function weigh(candidates: Candidate[], measure: (host: number) => number, factor: number): void {
+function weigh({ count, weights }: Candidates, measure: Float64Array, factor: number): void {
   let low = Infinity
   let high = -Infinity
-  for (const { host } of candidates) {
-    const value = measure(host)
+  for (let i = 0; i < count; i++) {
+    const value = measure[i]!
     if (value < low) low = value
     if (value > high) high = value
   }
   if (high <= low) return
   const scale = factor / (high - low)
-  for (const candidate of candidates) candidate.weight += (measure(candidate.host) - low) * scale
+  for (let i = 0; i < count; i++) weights[i]! += (measure[i]! - low) * scale
 }
 
 /** One of the best, at random; undefined when there is none. */
-export function choose(candidates: readonly Candidate[], random: () => number): number | undefined {
+export function choose({ count, hosts, weights }: Candidates, random: () => number): number | undefined {
   let best = -Infinity
-  for (const { weight } of candidates) if (weight > best) best = weight
-  const good = candidates.filter(({ weight }) => weight >= best - asGood)
-  return good[Math.floor(random() * good.length)]?.host
+  for (let i = 0; i < count; i++) if (weights[i]! > best) best = weights[i]!
+  let good = 0
+  for (let i = 0; i < count; i++) if (weights[i]! >= best - asGood) good++
+  let skip = Math.floor(random() * good)
+  for (let i = 0; i < count; i++) if (weights[i]! >= best - asGood && skip-- === 0) return hosts[i]
+  return undefined
 }

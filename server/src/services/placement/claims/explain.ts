@@ -28,15 +28,16 @@ export function explain(
       refusal: { hosts: 0, refusedBy: [], smallestChange: null },
     }
   }
-  const refused = filters
-    .map((filter) => {
-      let hosts = 0
-      for (let host = 0; host < size; host++) if (!filter.passes(host)) hosts++
-      return { filter, hosts }
-    })
+  const verdicts = filters.map((filter): Verdict => {
+    const passing = new Uint8Array(size).fill(1)
+    filter.refuse(passing)
+    return { filter, passing }
+  })
+  const refused = verdicts
+    .map(({ filter, passing }) => ({ filter, hosts: passing.reduce((hosts, pass) => hosts + 1 - pass, 0) }))
     .filter(({ hosts }) => hosts > 0)
     .toSorted((a, b) => b.hosts - a.hosts)
-  const change = smallestChange(roster, filters)
+  const change = smallestChange(size, verdicts)
   const why = listed(refused.map(({ filter, hosts }) => filter.says(hosts)))
   const head = `No host fits ${asked}: of ${size === 1 ? '1 host' : `${size} hosts`}, ${why}.`
   return {
@@ -49,6 +50,12 @@ export function explain(
   }
 }
 
+/** What a filter says of every host. */
+interface Verdict {
+  filter: Filter
+  passing: Uint8Array
+}
+
 interface Gap {
   /** The filters other than resources that must give way. */
   dropped: Filter[]
@@ -57,10 +64,10 @@ interface Gap {
   cost: number
 }
 
-function gapOf(filters: readonly Filter[], host: number): Gap {
+function gapOf(verdicts: readonly Verdict[], host: number): Gap {
   const gap: Gap = { dropped: [], less: new Map(), cost: 0 }
-  for (const filter of filters) {
-    if (filter.passes(host)) continue
+  for (const { filter, passing } of verdicts) {
+    if (passing[host] === 1) continue
     const { need } = filter
     if (!need) {
       gap.dropped.push(filter)
@@ -76,23 +83,23 @@ function gapOf(filters: readonly Filter[], host: number): Gap {
   return gap
 }
 
-function smallestChange(roster: Roster, filters: readonly Filter[]): string | null {
+function smallestChange(size: number, verdicts: readonly Verdict[]): string | null {
   let best: Gap | undefined
-  for (let host = 0; host < roster.size; host++) {
-    const gap = gapOf(filters, host)
+  for (let host = 0; host < size; host++) {
+    const gap = gapOf(verdicts, host)
     if (!best || gap.cost < best.cost) best = gap
   }
   if (!best) return null
   const least = best
   let helped = 0
-  for (let host = 0; host < roster.size; host++) {
-    const { dropped, less } = gapOf(filters, host)
+  for (let host = 0; host < size; host++) {
+    const { dropped, less } = gapOf(verdicts, host)
     const within =
       dropped.every((filter) => least.dropped.includes(filter)) &&
       [...less].every(([resourceClass, short]) => short <= (least.less.get(resourceClass) ?? 0))
     if (within) helped++
   }
-  const needs = new Map(filters.flatMap(({ need }) => (need ? [[need.resourceClass, need.amount]] : [])))
+  const needs = new Map(verdicts.flatMap(({ filter: { need } }) => (need ? [[need.resourceClass, need.amount]] : [])))
   const smaller: string[] = []
   const freed: string[] = []
   for (const [resourceClass, short] of least.less) {

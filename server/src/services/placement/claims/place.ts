@@ -180,14 +180,14 @@ export async function dryRun(
   const { roster } = live
   const filters = filtersOf(roster, request, where)
   const candidates = candidatesOf(roster, filters, request, where)
-  if (candidates.length === 0) {
+  if (candidates.count === 0) {
     const { message, refusal } = explain(roster, filters, request)
     return { candidates: [], refusal: { ...refusal, message } }
   }
-  return {
-    candidates: candidates
-      .toSorted((a, b) => b.weight - a.weight)
-      .map(({ host, weight }) => ({ host: roster.names[host]!, providerId: roster.ids[host]!, weight })),
-    refusal: null,
-  }
+  const listed = Array.from(candidates.hosts.subarray(0, candidates.count), (host, i) => ({
+    host: roster.names[host]!,
+    providerId: roster.ids[host]!,
+    weight: candidates.weights[i]!,
+  }))
+  return { candidates: listed.toSorted((a, b) => b.weight - a.weight), refusal: null }
 }

@@ -6,8 +6,9 @@ import { capacityOf } from '../model.ts'
 export interface Column {
   capacity: Float64Array
   used: Float64Array
+  /** The most that one request may have of the host when it is empty, in whole steps. */
+  most: Float64Array
   minUnit: Float64Array
-  maxUnit: Float64Array
   stepSize: Float64Array
 }
 
@@ -74,14 +75,15 @@ export function putHost(roster: Roster, host: HostRow): void {
   roster.enabled[at] = host.enabled ? 1 : 0
   setFlags(roster, roster.traits, at, host.traits)
   setFlags(roster, roster.aggregates, at, host.aggregates)
-  for (const column of roster.resources.values()) column.capacity[at] = column.used[at] = 0
+  for (const column of roster.resources.values()) column.capacity[at] = column.used[at] = column.most[at] = 0
   for (const each of host.inventories) {
     let column = roster.resources.get(each.resourceClass)
     if (!column) roster.resources.set(each.resourceClass, (column = emptyColumn(roster.room)))
     column.capacity[at] = capacityOf(each)
     column.used[at] = each.used
     column.minUnit[at] = each.minUnit
-    column.maxUnit[at] = each.maxUnit
+    const limit = Math.min(capacityOf(each), each.maxUnit)
+    column.most[at] = limit - (limit % each.stepSize)
     column.stepSize[at] = each.stepSize
   }
 }
@@ -97,7 +99,7 @@ function setFlags(roster: Roster, flags: Map<string, Uint8Array>, at: number, na
 
 function emptyColumn(room: number): Column {
   const numbers = () => new Float64Array(room)
-  return { capacity: numbers(), used: numbers(), minUnit: numbers(), maxUnit: numbers(), stepSize: numbers() }
+  return { capacity: numbers(), used: numbers(), most: numbers(), minUnit: numbers(), stepSize: numbers() }
 }
 
 function grow(roster: Roster): void {
