@@ -124,7 +124,8 @@ create table security_group_rule (
   protocol text,
   port_min integer,
   port_max integer,
-  remote_cidr cidr,
+  -- as it was written: host bits may be set
+  remote_cidr text,
   remote_group_id uuid references security_group on delete cascade,
   revision integer not null default 1,
   created_at timestamptz not null default now(),
@@ -132,7 +133,7 @@ create table security_group_rule (
 );
 create unique index security_group_rule_once on security_group_rule (
   group_id, direction, ether_type, coalesce(protocol, ''), coalesce(port_min, -1), coalesce(port_max, -1),
-  coalesce(remote_cidr::text, ''), coalesce(remote_group_id::text, '')
+  coalesce(remote_cidr, ''), coalesce(remote_group_id::text, '')
 );
 create index security_group_rule_remote on security_group_rule (remote_group_id) where remote_group_id is not null;
 create index security_group_rule_of_project on security_group_rule (region, project_id);

@@ -4,9 +4,11 @@ import {
   canonical,
   canonicalMac,
   cidrOf,
+  compact,
   contains,
   defaultPools,
   eui64,
+  firstFreePrefix,
   formatAddress,
   formatCidr,
   inCidr,
@@ -92,4 +94,22 @@ test('EUI-64, netmasks, MAC addresses', () => {
   assert.equal(netmask(6, 64), 'ffff:ffff:ffff:ffff::')
   assert.equal(canonicalMac('FA-16-3E-00-00-01'), 'fa:16:3e:00:00:01')
   for (const text of ['fa:16:3e:00:00', 'fa:16:3e:00:00:zz', '']) assert.equal(canonicalMac(text), undefined)
+})
+
+test('prefixes are merged, and free ones found', () => {
+  const merged = (...texts: string[]) => compact(texts.map(cidrOf)).map(formatCidr)
+  assert.deepEqual(merged('10.0.1.0/24', '10.0.0.0/24'), ['10.0.0.0/23'])
+  assert.deepEqual(merged('10.0.1.0/24', '10.0.2.0/24'), ['10.0.1.0/24', '10.0.2.0/24'])
+  assert.deepEqual(merged('10.0.0.0/25', '10.0.0.128/25', '10.0.1.0/24', '10.0.0.0/8'), ['10.0.0.0/8'])
+  assert.deepEqual(merged('10.0.3.0/24', '10.0.2.0/24', '10.0.1.0/24', '10.0.0.0/24'), ['10.0.0.0/22'])
+  const free = (outer: string, prefix: number, ...taken: string[]) => {
+    const found = firstFreePrefix(cidrOf(outer), prefix, taken.map(cidrOf))
+    return found && formatCidr(found)
+  }
+  assert.equal(free('10.0.0.0/16', 24), '10.0.0.0/24')
+  assert.equal(free('10.0.0.0/16', 24, '10.0.0.0/24', '10.0.1.128/25'), '10.0.2.0/24')
+  assert.equal(free('10.0.0.0/16', 24, '10.0.1.0/24'), '10.0.0.0/24')
+  assert.equal(free('10.0.0.0/23', 24, '10.0.0.0/24', '10.0.1.0/30'), undefined)
+  assert.equal(free('10.0.0.0/16', 8), undefined)
+  assert.equal(free('fd00::/48', 64, 'fd00::/64'), 'fd00:0:0:1::/64')
 })

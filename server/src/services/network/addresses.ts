@@ -167,3 +167,37 @@ const macForm = /^([0-9a-f]{2})([:-][0-9a-f]{2}){5}$/i
 export function canonicalMac(text: string): string | undefined {
   return macForm.test(text) ? text.toLowerCase().replaceAll('-', ':') : undefined
 }
+
+/** The fewest prefixes that cover the same addresses, in order. All are of one version. */
+export function compact(cidrs: readonly Cidr[]): Cidr[] {
+  const merged: Cidr[] = []
+  for (const next of cidrs.toSorted((a, b) =>
+    a.first === b.first ? a.prefix - b.prefix : a.first < b.first ? -1 : 1,
+  )) {
+    if (merged.some((each) => contains(each, next))) continue
+    merged.push({ ...next, value: next.first })
+    for (;;) {
+      const [left, right] = merged.slice(-2)
+      if (!left || !right || left.prefix !== right.prefix || left.last + 1n !== right.first) break
+      const whole = cidrOf(`${formatAddress(left.version, left.first)}/${left.prefix - 1}`)
+      if (whole.first !== left.first) break
+      merged.splice(-2, 2, whole)
+    }
+  }
+  return merged
+}
+
+/** The first prefix of this length inside `outer` that meets none of `taken`; undefined when there is none. */
+export function firstFreePrefix(outer: Cidr, prefix: number, taken: readonly Cidr[]): Cidr | undefined {
+  if (prefix < outer.prefix) return undefined
+  const size = 1n << BigInt(bitsOf(outer.version) - prefix)
+  let at = outer.first
+  for (const { first, last } of taken.toSorted((a, b) => (a.first < b.first ? -1 : 1))) {
+    if (last < at) continue
+    if (first >= at + size) break
+    at = ((last + size) / size) * size
+  }
+  return at + size - 1n <= outer.last
+    ? { version: outer.version, prefix, value: at, first: at, last: at + size - 1n }
+    : undefined
+}

@@ -118,7 +118,7 @@ export const securityGroupRule = pgTable('security_group_rule', {
   protocol: text(),
   portMin: integer('port_min'),
   portMax: integer('port_max'),
-  remoteCidr: cidr('remote_cidr'),
+  remoteCidr: text('remote_cidr'),
   remoteGroupId: uuid('remote_group_id'),
   ...times,
 })

@@ -3,6 +3,11 @@ import { route, type Service } from '#lib/http/route.ts'
 import { hostSubscriptions } from './hosts/seen.ts'
 import { networkRoutes } from './networks/routes.ts'
 import { networkPolicies } from './policy.ts'
+import { portRoutes } from './ports/routes.ts'
+import { securityGroupRoutes } from './security-groups/routes.ts'
+import { securityGroupRuleRoutes } from './security-groups/rule-routes.ts'
+import { subnetPoolRoutes } from './subnet-pools/routes.ts'
+import { subnetRoutes } from './subnets/routes.ts'
 import { networkQuotas } from './quotas/limits.ts'
 
 const types: Partial<Record<FaultKind, string>> = {
@@ -52,6 +57,11 @@ export const networkService: Service = {
       }),
     }),
     ...networkRoutes,
+    ...subnetRoutes,
+    ...portRoutes,
+    ...securityGroupRoutes,
+    ...securityGroupRuleRoutes,
+    ...subnetPoolRoutes,
   ],
   rootRoutes: [
     route({

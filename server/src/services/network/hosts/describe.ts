@@ -8,7 +8,7 @@ import type {
   SubnetSpec,
 } from '@pileus/contract/agent.ts'
 import { and, type Db, eq, inArray, like, ne, sql } from '#lib/db.ts'
-import { cidrOf } from '../addresses.ts'
+import { cidrOf, formatCidr } from '../addresses.ts'
 import {
   dhcpOwner,
   floatingIp,
@@ -147,7 +147,10 @@ function describePort(each: Port, rulesOf: Map<string, SecurityRule[]>): PortSpe
     hostname: dnsName || (first === undefined ? '' : `host-${first}`),
     up: adminUp,
     addresses: fixedIps,
-    allowedPairs,
+    allowedPairs: allowedPairs.map((pair) => ({
+      mac: pair.mac === '' ? mac : pair.mac,
+      cidr: formatCidr(cidrOf(pair.cidr)),
+    })),
     secured: portSecurity,
     rules: portSecurity ? each.securityGroupIds.flatMap((group) => rulesOf.get(group) ?? []) : [],
     dhcpOptions,
@@ -236,7 +239,7 @@ async function rulesFor(
       protocol: row.protocol === null ? null : (protocolNumber(row.protocol, row.etherType) ?? null),
       portMin: row.portMin,
       portMax: row.portMax,
-      remoteCidr: row.remoteCidr,
+      remoteCidr: row.remoteCidr === null ? null : formatCidr(cidrOf(row.remoteCidr)),
       remoteGroup: row.remoteGroupId,
     }
     const list = rules.get(row.groupId)
