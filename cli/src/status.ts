@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { exchange } from './cloud/http.ts'
 import type { Session } from './cloud/session.ts'
 import { type Credentials, findCredentials } from './credentials.ts'
 import { dataDirectory, type DataDirectory } from './data-directory.ts'
@@ -53,13 +54,10 @@ async function listProcesses(data: DataDirectory): Promise<string[][]> {
 async function findHealth({ authUrl }: Credentials): Promise<{ ready: boolean; sentence: string }> {
   const base = authUrl.replace(/\/identity\/v3$/, '')
   try {
-    const reply = await fetch(`${base}/readyz`)
-    return reply.ok
+    const reply = await exchange(`${base}/readyz`, { method: 'GET' })
+    return reply.status === 200
       ? { ready: true, sentence: `The API at ${base} is ready.` }
-      : {
-          ready: false,
-          sentence: `The API at ${base} is not ready: ${(await reply.text()).trim() || reply.statusText}`,
-        }
+      : { ready: false, sentence: `The API at ${base} is not ready: ${reply.text.trim()}` }
   } catch {
     return { ready: false, sentence: `The API at ${base} does not answer.` }
   }

@@ -1,5 +1,7 @@
+import type { Readable } from 'node:stream'
 import type { Credentials } from '../credentials.ts'
 import { stop, Trouble } from '../trouble.ts'
+import { exchange, type Reply } from './http.ts'
 
 export interface Session {
   token: string
@@ -33,9 +35,9 @@ export async function signIn(credentials: Credentials): Promise<Session> {
   }
   const reply = await send('POST', `${identity}/auth/tokens`, {}, { auth })
   if (reply.status === 401) stop(`The cloud at ${authUrl} does not accept the password of user '${username}'.`)
-  const token = reply.headers.get('x-subject-token')
-  if (reply.status !== 201 || !token) stop(`Signing in at ${authUrl} failed: ${await complaint(reply)}`)
-  const { project, catalog = [] } = ((await reply.json()) as Catalogue).token
+  const token = reply.headers['x-subject-token']
+  if (reply.status !== 201 || typeof token !== 'string') stop(`Signing in at ${authUrl} failed: ${complaint(reply)}`)
+  const { project, catalog = [] } = (JSON.parse(reply.text) as Catalogue).token
   return {
     token,
     projectId: project?.id ?? stop(`The token of user '${username}' has no project.`),
@@ -56,9 +58,8 @@ type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH'
 /** One request; anything but a 2xx answer ends with a sentence that holds the cloud's own. Answers the JSON body. */
 export async function request<T>(session: Session, method: Method, url: string, body?: object): Promise<T> {
   const reply = await send(method, url, { 'x-auth-token': session.token }, body)
-  if (!reply.ok) throw new Refused(method, url, reply.status, await complaint(reply))
-  const text = await reply.text()
-  return (text === '' ? undefined : JSON.parse(text)) as T
+  if (!isFine(reply)) throw new Refused(method, url, reply.status, complaint(reply))
+  return (reply.text === '' ? undefined : JSON.parse(reply.text)) as T
 }
 
 /** The cloud's answer was an error: `status` tells which. */
@@ -70,33 +71,33 @@ export class Refused extends Trouble {
   }
 }
 
-/** Sends a file's or a buffer's bytes as the body, with its length. */
-export async function upload(session: Session, url: string, content: Blob): Promise<void> {
-  const headers = { 'x-auth-token': session.token, 'content-type': 'application/octet-stream' }
-  const reply = await reach(url, { method: 'PUT', headers, body: content })
-  if (!reply.ok) throw new Refused('PUT', url, reply.status, await complaint(reply))
+/** Sends bytes as the body, as they are read. */
+export async function upload(session: Session, url: string, content: Readable, sizeBytes: number): Promise<void> {
+  const type = { 'content-type': 'application/octet-stream', 'content-length': String(sizeBytes) }
+  const reply = await exchange(url, {
+    method: 'PUT',
+    headers: { 'x-auth-token': session.token, ...type },
+    body: content,
+  })
+  if (!isFine(reply)) throw new Refused('PUT', url, reply.status, complaint(reply))
 }
 
-function send(method: Method, url: string, headers: Record<string, string>, body?: object): Promise<Response> {
-  const json = body === undefined ? {} : { body: JSON.stringify(body) }
-  return reach(url, { method, headers: { ...headers, 'content-type': 'application/json' }, ...json })
+function send(method: Method, url: string, headers: Record<string, string>, body?: object): Promise<Reply> {
+  const text = body === undefined ? '' : JSON.stringify(body)
+  const type = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }
+  return exchange(url, { method, headers: { ...headers, ...(text !== '' && type) }, body: text })
 }
 
-async function reach(url: string, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, init)
-  } catch (error) {
-    throw new Trouble(`The cloud at ${new URL(url).origin} does not answer.`, 1, { cause: error })
-  }
+function isFine({ status }: Reply): boolean {
+  return status >= 200 && status < 300
 }
 
 /** The sentence of an OpenStack error, whichever service's envelope it comes in. */
-async function complaint(reply: Response): Promise<string> {
-  const text = await reply.text()
+function complaint({ text }: Reply): string {
   try {
     return findMessage(JSON.parse(text)) ?? text
   } catch {
-    return text || reply.statusText
+    return text
   }
 }
 

@@ -1,11 +1,14 @@
-import { openAsBlob } from 'node:fs'
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { request, type Session, upload } from '../cloud/session.ts'
 import { stop } from '../trouble.ts'
 
 export interface GuestImage {
   format: 'qcow2' | 'raw'
-  content: Blob
+  sizeBytes: number
+  open: () => Readable
 }
 
 interface Image {
@@ -16,12 +19,14 @@ interface Image {
 const imageName = 'tiny'
 
 export async function imageFile(path: string): Promise<GuestImage> {
-  return { format: 'qcow2', content: await openAsBlob(path) }
+  const { size } = await stat(path)
+  return { format: 'qcow2', sizeBytes: size, open: () => createReadStream(path) }
 }
 
 /** A disk of nothing, for simulated hosts: nobody boots it. */
 export function blankImage(): GuestImage {
-  return { format: 'raw', content: new Blob([new Uint8Array(2 ** 20)]) }
+  const sizeBytes = 2 ** 20
+  return { format: 'raw', sizeBytes, open: () => Readable.from([Buffer.alloc(sizeBytes)]) }
 }
 
 export async function seedImage(session: Session, image: GuestImage): Promise<void> {
@@ -42,7 +47,7 @@ export async function seedImage(session: Session, image: GuestImage): Promise<vo
     min_disk: 1,
     min_ram: 64,
   })
-  await upload(session, `${url}/${made.id}/file`, image.content)
+  await upload(session, `${url}/${made.id}/file`, image.open(), image.sizeBytes)
   await untilActive(session, `${url}/${made.id}`)
 }
 

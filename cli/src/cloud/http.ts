@@ -1,0 +1,38 @@
+import { type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from 'node:http'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Trouble } from '../trouble.ts'
+
+export interface Reply {
+  status: number
+  headers: IncomingHttpHeaders
+  text: string
+}
+
+interface Sent {
+  method: string
+  headers?: Record<string, string>
+  /** A stream is passed on as it is read; its length belongs into the headers. */
+  body?: string | Readable
+}
+
+/**
+ * One HTTP exchange. Not `fetch`: the supervisor lives long, and fetch's machinery stays with it for 15 MB. Ends with a
+ * sentence when nobody answers.
+ */
+export async function exchange(url: string, { method, headers = {}, body = '' }: Sent): Promise<Reply> {
+  const open = url.startsWith('https:') ? (await import('node:https')).request : httpRequest
+  const outgoing = open(url, { method, headers })
+  const answer = Promise.withResolvers<IncomingMessage>()
+  outgoing.on('response', answer.resolve).on('error', answer.reject)
+  if (typeof body === 'string') outgoing.end(body)
+  else pipeline(body, outgoing).catch(answer.reject)
+  try {
+    const incoming = await answer.promise
+    const chunks: Buffer[] = []
+    for await (const chunk of incoming) chunks.push(Buffer.from(chunk))
+    return { status: incoming.statusCode ?? 0, headers: incoming.headers, text: Buffer.concat(chunks).toString() }
+  } catch (error) {
+    throw new Trouble(`The cloud at ${new URL(url).origin} does not answer.`, 1, { cause: error })
+  }
+}
