@@ -71,7 +71,7 @@ export function planAddresses(
   return { lines, added: added.map((cidr) => parseCidr(cidr).address) }
 }
 
-export function withPrefix(cidr: string): string {
+function withPrefix(cidr: string): string {
   const { address, prefix } = parseCidr(cidr)
   return `${canonical(address)}/${prefix}`
 }

@@ -4,7 +4,7 @@ import type { NetworkSpec, PortSpec } from '@pileus/contract/agent.ts'
 import { bridgeName, physicalLegName, physicalPeerName, tapName, vxlanName } from './names.ts'
 import type { Link } from './read.ts'
 
-export const vxlanPort = 4789 // IANA's
+const vxlanPort = 4789 // IANA's
 
 export interface PlaneOptions {
   namespace: string

@@ -23,7 +23,7 @@ export function runIn(namespace: string, cmd: string, args: readonly string[], i
 export type Settings = Readonly<Record<string, string>>
 
 /** Writes kernel settings (`net/ipv4/ip_forward` → value) inside the namespace. */
-export async function writeSettings(namespace: string, settings: Settings): Promise<void> {
+async function writeSettings(namespace: string, settings: Settings): Promise<void> {
   const script = Object.entries(settings).map(([path, value]) => {
     // A kernel without IPv6 is no fault; a kernel without br_netfilter is, and says so here.
     const optional = path.startsWith('net/ipv6/') ? '[ ! -e /proc/sys/net/ipv6 ] || ' : ''

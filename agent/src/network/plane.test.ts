@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { on } from 'node:events'
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { chmod, writeFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 import type { PortSpec } from '@pileus/contract/agent.ts'
@@ -140,7 +140,7 @@ describe('data plane', { skip: why ?? false }, () => {
     const port = portIn(network, 26)
     const guest = await rig.guest(one, port, { static: false })
     await apply(documents([network], [[port], []], [routerFor([network])]))
-    const script = join(import.meta.dirname, 'testing', 'ask-dhcpv6.ts')
+    const script = fileURLToPath(import.meta.resolve('./testing/ask-dhcpv6.ts'))
     const { stdout } = await guest.run(process.execPath, script, 'eth0', port.mac)
     assert.deepEqual(JSON.parse(stdout), {
       type: 2, // ADVERTISE

@@ -56,7 +56,7 @@ function edgeLink(network: NetworkSpec): string {
 }
 
 /** A port's pairs of MAC and address range, without repeats: its own, its link-local ones, and those allowed besides. */
-export function permittedSources(port: PortSpec): { mac: string; cidr: string }[] {
+function permittedSources(port: PortSpec): { mac: string; cidr: string }[] {
   const own = canonicalMac(port.mac)
   const pairs = port.allowedPairs.map((pair) => ({ mac: canonicalMac(pair.mac), cidr: pair.cidr }))
   const macs = new Set([own, ...pairs.map((pair) => pair.mac)])

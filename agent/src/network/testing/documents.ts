@@ -76,7 +76,7 @@ export function openRule(direction: 'ingress' | 'egress', version: 4 | 6 = 4): P
 }
 
 /** What the host of the *other* ports is told about this one. */
-export function remoteEntry(port: PortSpec, host: 1 | 2): NetworkSpec['remote'][number] {
+function remoteEntry(port: PortSpec, host: 1 | 2): NetworkSpec['remote'][number] {
   return {
     mac: port.mac,
     addresses: port.addresses.map(({ address }) => address),
