@@ -28,6 +28,12 @@ export function requestedProvider(req: Pick<Request<never>, 'db' | 'region' | 'p
   return getProvider(req.db, req.region, req.params['id']!)
 }
 
+/** A uuid as the database writes it, from one with or without dashes, in whatever case. */
+export function canonicalUuid(text: string): string {
+  const hex = text.replaceAll('-', '').toLowerCase()
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
 /** The path of the service itself, as links in replies begin. */
 export function basePath(req: Pick<Asked, 'view'>): string {
   return new URL(req.view.baseUrl).pathname

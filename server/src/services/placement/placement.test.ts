@@ -191,7 +191,8 @@ test('allocations replace each other, with the generation of their consumer', as
 
   // the form of the first versions, and an allocation moved from one consumer to another in one request
   const other = newId()
-  const old = { allocations: [{ resource_provider: { uuid: a }, resources: { VCPU: 3 } }] }
+  const undashed = a.replaceAll('-', '')
+  const old = { allocations: [{ resource_provider: { uuid: undashed }, resources: { VCPU: 3 } }] }
   assert.equal((await at('1.0').put(`/placement/allocations/${other}`, old)).status, 204)
   const moved = await api.post('/placement/allocations', {
     [consumer]: { allocations: {}, consumer_generation: 2, ...owner },
@@ -200,6 +201,8 @@ test('allocations replace each other, with the generation of their consumer', as
   assert.equal(moved.status, 204)
   assert.deepEqual((await api.get(url)).json, { allocations: {} })
   assert.equal((await api.delete(url)).status, 404)
+  const none = { allocations: {}, consumer_generation: null, ...owner }
+  assert.equal((await api.post('/placement/allocations', { [other]: none, [other.toUpperCase()]: none })).status, 400)
   assert.equal((await api.delete(`/placement/allocations/${other}`)).status, 204)
   assert.deepEqual((await api.get(`/placement/resource_providers/${b}/usages`)).json.usages, { DISK_GB: 0, VCPU: 0 })
   assert.equal(

@@ -3,7 +3,7 @@ import { Fault, invalid } from '#lib/fault.ts'
 import { route } from '#lib/http/route.ts'
 import { isUuid } from '#lib/id.ts'
 import { release } from '../claims/claim.ts'
-import { atLeast, fresh, requestedProvider } from '../http.ts'
+import { atLeast, canonicalUuid, fresh, requestedProvider } from '../http.ts'
 import { type Held, listAllocations } from './model.ts'
 import { type Holding, replaceAllocations } from './replace.ts'
 import { SetAllocations, SetManyAllocations } from './schema.ts'
@@ -20,12 +20,12 @@ function holdingOf(req: Asked, consumerId: string, body: Body): Holding {
     ? allocations.map((each) => [each.resource_provider.uuid, each.resources] as const)
     : Object.entries(allocations).map(([id, { resources }]) => [id, resources] as const)
   return {
-    consumerId: consumerId.toLowerCase(),
+    consumerId: canonicalUuid(consumerId),
     projectId: atLeast(req, '1.8') ? body.project_id : unknownOwner,
     userId: atLeast(req, '1.8') ? body.user_id : unknownOwner,
     type: atLeast(req, '1.38') ? body.consumer_type : undefined,
     generation: atLeast(req, '1.28') ? body.consumer_generation : undefined,
-    resources: new Map(pairs.map(([id, resources]) => [id.toLowerCase(), resources])),
+    resources: new Map(pairs.map(([id, resources]) => [canonicalUuid(id), resources])),
   }
 }
 
@@ -73,6 +73,8 @@ export const allocationRoutes = [
     body: SetManyAllocations,
     async handle(req) {
       const holdings = Object.entries(req.body).map(([id, body]) => holdingOf(req, id, body))
+      if (new Set(holdings.map(({ consumerId }) => consumerId)).size < holdings.length)
+        invalid('JSON does not validate: a consumer is there twice.')
       await req.db.transaction((tx) => replaceAllocations(tx, req.region, holdings))
     },
   }),

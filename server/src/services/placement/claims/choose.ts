@@ -46,7 +46,7 @@ export function candidatesOf(
   if (request.spreadFrom?.length) {
     const crowd = new Float64Array(size)
     for (const id of request.spreadFrom) {
-      const place = roster.placeOf.get(where.get(id) ?? '')
+      const place = roster.placeOf.get(where.get(id.toLowerCase()) ?? '')
       if (place !== undefined) crowd[place]! += 1
     }
     for (let i = 0; i < found.count; i++) measure[i] = -crowd[found.hosts[i]!]!

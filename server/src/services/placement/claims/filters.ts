@@ -124,7 +124,7 @@ function marked(roster: Roster, places: Iterable<number>): Uint8Array {
 export function placesOf(roster: Roster, consumers: readonly string[], where: Whereabouts): Set<number> {
   const places = new Set<number>()
   for (const id of consumers) {
-    const place = roster.placeOf.get(where.get(id) ?? '')
+    const place = roster.placeOf.get(where.get(id.toLowerCase()) ?? '')
     if (place !== undefined) places.add(place)
   }
   return places

@@ -122,7 +122,8 @@ function changeOf(host: Host, now: Known | undefined): Change | undefined {
 }
 
 async function writeHosts(tx: Tx, region: string, changes: readonly Change[]): Promise<{ id: string; name: string }[]> {
-  const json = JSON.stringify(changes.toSorted((a, b) => (a.id < b.id ? -1 : 1)))
+  // in the order of names, in which others that report the same new hosts insert them too
+  const json = JSON.stringify(changes.toSorted((a, b) => (a.name < b.name ? -1 : 1)))
   await lockProviders(
     tx,
     changes.map(({ id }) => id),

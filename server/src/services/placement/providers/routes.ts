@@ -4,6 +4,7 @@ import { reply, type Request, route } from '#lib/http/route.ts'
 import { isUuid } from '#lib/id.ts'
 import {
   atLeast,
+  canonicalUuid,
   fresh,
   freshness,
   readMemberOf,
@@ -35,7 +36,8 @@ export const providerRoutes = [
     policy: 'placement:resource_providers:create',
     body: CreateProvider,
     async handle(req) {
-      const { name, uuid: id, parent_provider_uuid: parentId = null } = req.body
+      const { name, uuid: id } = req.body
+      const parentId = parentOf(req.body) ?? null
       const made = await req.db.transaction((tx) => insertProvider(tx, req.region, { id, name, parentId }))
       const location = `${req.view.baseUrl}/resource_providers/${made.id}`
       return atLeast(req, '1.20')
@@ -57,7 +59,8 @@ export const providerRoutes = [
     body: UpdateProvider,
     target: requestedProvider,
     async handle(req, row) {
-      const { name, parent_provider_uuid: parentId } = req.body
+      const { name } = req.body
+      const parentId = parentOf(req.body)
       const change = parentId === undefined ? { name } : { name, parentId }
       const changed = await req.db.transaction((tx) => updateProvider(tx, row.id, change, atLeast(req, '1.37')))
       return fresh(req, providerView.item(changed, req.view), changed.updatedAt)
@@ -73,6 +76,12 @@ export const providerRoutes = [
     },
   }),
 ]
+
+/** undefined: not said; null: none. */
+function parentOf(body: { parent_provider_uuid?: string | null }): string | null | undefined {
+  const { parent_provider_uuid: id } = body
+  return id ? canonicalUuid(id) : id
+}
 
 async function readFilter(req: Request): Promise<ProviderFilter> {
   const { db, region, query } = req
