@@ -47,6 +47,9 @@ export async function act(
       const wait = await plug(work, spec, launched, live())
       return wait === undefined ? { state } : { state, wait }
     }
+    case 'ask-again':
+      await live().do('system_powerdown')
+      return { state }
     case 'ask-shutdown':
       await live().do('system_powerdown')
       return await keep({ ...state, askedAtMs: Date.now() })

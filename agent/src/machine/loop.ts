@@ -57,6 +57,7 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
   let failures = 0
   let gaveUp: string | null = null
   let unstickAtMs = 0
+  let pressedAtMs = 0
 
   const show = (of: number, status: MachineStatus) => {
     if (JSON.stringify(shown) === JSON.stringify({ generation: of, status })) return
@@ -122,6 +123,7 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       prepared,
       nowMs: Date.now(),
       unstickAtMs,
+      pressedAtMs,
       live: await compare(folder, spec),
       bootId: host.bootId,
     }
@@ -137,6 +139,7 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       const power = isNew(state, phase) ? 'absent' : powerOf(phase, state)
       show(now.generation, { power, ready: false, restartSerial, doing, error: null })
     }
+    if (action.do === 'ask-again') pressedAtMs = Date.now()
     if (phase === 'stuck') unstickAtMs = Date.now() + unstickMs
     const doingWork: Work = { host, folder, signal, progress }
     const { wait } = await act(doingWork, action, spec, state, qmp)

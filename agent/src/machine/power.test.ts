@@ -61,6 +61,7 @@ interface World {
   obedient: boolean
   live: 'as-wished' | 'other-ports' | 'other-board'
   done: string[]
+  pressedAtMs: number
 }
 
 function world(changes: Partial<World> = {}): World {
@@ -73,7 +74,7 @@ function world(changes: Partial<World> = {}): World {
     obedient: true,
     live: 'as-wished' as const,
   }
-  return { ...base, phase: 'off', done: [], ...changes }
+  return { ...base, phase: 'off', done: [], pressedAtMs: 0, ...changes }
 }
 
 /** Carries out one action the way `act` does. `crash`: only what is on disk and QEMU itself survive it. */
@@ -99,6 +100,9 @@ function carryOut(at: World, action: Exclude<Action, { do: 'nothing' }>): void {
     case 'ask-shutdown':
       at.state = { ...at.state, askedAtMs: at.nowMs }
       if (at.obedient) at.phase = 'halted'
+      break
+    case 'ask-again':
+      at.pressedAtMs = at.nowMs
       break
     case 'plug':
       at.live = 'as-wished'
@@ -130,6 +134,7 @@ function next(at: World): Action {
     prepared,
     nowMs,
     unstickAtMs: 0,
+    pressedAtMs: at.pressedAtMs,
     live: at.live,
     bootId: 'boot-1',
   })
@@ -203,7 +208,7 @@ test('a machine that is off cannot be suspended, and says so', () => {
 test('a guest that does not hear the power button loses its power in time', () => {
   const at = world({ state: up, phase: 'running', wish: { ...spec, power: 'shutdown' }, obedient: false })
   assert.equal(status(settle(at)), 'shutdown')
-  assert.deepEqual(at.done, ['ask-shutdown', 'end', 'note'])
+  assert.deepEqual(at.done, ['ask-shutdown', ...Array.from({ length: 11 }, () => 'ask-again'), 'end', 'note'])
   assert.equal(at.nowMs, 1_000_000 + 60_000)
   const atOnce = world({ state: up, phase: 'running', wish: { ...spec, power: 'shutdown', shutdownSeconds: 0 } })
   settle(atOnce)
@@ -252,6 +257,7 @@ test('a guest without disk space waits and is tried again', () => {
     state: up,
     phase: 'stuck' as const,
     prepared: true,
+    pressedAtMs: 0,
     live: 'as-wished' as const,
     bootId: 'boot-1',
   }

@@ -12,12 +12,23 @@ export type Action =
   /** Notes the facts and looks again. */
   | { do: 'note'; state: MachineState }
   | {
-      do: 'prepare' | 'start' | 'resume' | 'pause' | 'save' | 'finish-save' | 'finish-restore' | 'ask-shutdown' | 'plug'
+      do:
+        | 'prepare'
+        | 'start'
+        | 'resume'
+        | 'pause'
+        | 'save'
+        | 'finish-save'
+        | 'finish-restore'
+        | 'ask-shutdown'
+        | 'ask-again'
+        | 'plug'
     }
   /** Ends QEMU; `gentlyMs`: time to write its disks out. */
   | { do: 'end'; gentlyMs: number }
 
 const gentlyMs = 10_000
+const pressEveryMs = 5000
 
 export interface Situation {
   spec: MachineSpec
@@ -29,6 +40,8 @@ export interface Situation {
   nowMs: number
   /** When a guest that stopped for want of disk space may be tried again. */
   unstickAtMs: number
+  /** When the power button was pressed last, as far as known. */
+  pressedAtMs: number
   /** How the running guest's devices differ from what is wished. */
   live: 'as-wished' | 'other-ports' | 'other-board'
   /** This boot of the host. */
@@ -69,8 +82,11 @@ function decideLive(situation: Situation): Action {
     if (state.askedAtMs === null) return { do: 'ask-shutdown' }
     const leftMs = state.askedAtMs + spec.shutdownSeconds * 1000 - nowMs
     if (leftMs <= 0) return { do: 'end', gentlyMs }
+    // A guest that is still booting does not hear the first time.
+    const againMs = Math.max(situation.pressedAtMs, state.askedAtMs) + pressEveryMs - nowMs
+    if (againMs <= 0) return { do: 'ask-again' }
     const doing = restartOwed ? 'restarting: the guest shuts down' : 'the guest shuts down'
-    return { do: 'nothing', power: 'running', ready: false, doing, againMs: Math.min(leftMs, 5000) }
+    return { do: 'nothing', power: 'running', ready: false, doing, againMs: Math.min(leftMs, againMs) }
   }
   if (state.askedAtMs !== null && nowMs > state.askedAtMs + forgetAfterMs(spec)) return note(state, { askedAtMs: null })
   if (spec.power === 'suspended') return { do: 'save' }

@@ -49,14 +49,9 @@ export interface StartOptions {
   memoryFile?: string
 }
 
-/** A QEMU that ended before it could be spoken to; the message is what it said. */
-export class StartError extends Error {
-  override name = 'StartError'
-}
-
 /**
- * Starts QEMU in a session of its own, so that it outlives the agent, and resolves when its control socket is there.
- * What an earlier try left in `run/` does not matter: QEMU replaces its sockets.
+ * Starts QEMU in a session of its own, so that it outlives the agent, and resolves when its control socket is there;
+ * throws what QEMU said when it ended before. What an earlier try left in `run/` does not matter.
  */
 export async function startProcess(options: StartOptions): Promise<void> {
   const { folder, user, namespace, program, args, memoryFile } = options
@@ -80,10 +75,10 @@ export async function startProcess(options: StartOptions): Promise<void> {
     child.unref()
     if (child.pid !== undefined) await writeWhole(join(folder.path, 'pid'), `${child.pid}\n`)
     while (!(await exists(folder.run('qmp.sock')))) {
-      if (failure !== undefined) throw new StartError(failure.message)
+      if (failure !== undefined) throw new Error(failure.message)
       if (child.exitCode !== null || child.signalCode !== null) {
         const said = await lastWords(folder)
-        throw new StartError(said === '' ? `QEMU ended at once (${child.exitCode ?? child.signalCode})` : said)
+        throw new Error(said === '' ? `QEMU ended at once (${child.exitCode ?? child.signalCode})` : said)
       }
       await pause(10)
     }
