@@ -124,7 +124,7 @@ async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
     left join project sd on sd.id = s.domain_id
     where u.id = ${userId} and u.enabled and ud.enabled and coalesce(sd.enabled, true)
       and u.tokens_valid_from <= ${new Date(claims.issuedAtMs).toISOString()}::timestamptz
-      and not exists (select 1 from token_revocation r where r.audit_id in ${claims.auditIds.length > 0 ? claims.auditIds : ['']})`)
+      and not exists (select 1 from token_revocation r where r.audit_id = ${claims.auditIds[0] ?? ''})`)
   if (!row) return unauthenticated()
   // a trust without a project gives no place to act in
   const scoped = scope.kind !== 'unscoped' && !(delegation?.trust && delegation.trust.projectId === null)
