@@ -82,6 +82,7 @@ export async function startAgent(config: Config, version: string, log: Logger): 
   const closeMetadata = await serveMetadata({
     socketPath: join(dataDir, 'metadata.sock'),
     portAt: (networkId, address) => plane.portAt(networkId, address),
+    isSettled: () => network.report().length > 0,
     findGuest: (machineId) => wishes.machine(machineId)?.spec ?? undefined,
     log,
   })

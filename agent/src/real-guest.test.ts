@@ -228,6 +228,26 @@ test(
   },
 )
 
+test(
+  'machines that come and go together do not disturb each other',
+  { skip: whyNoGuests(), timeout: 300_000 },
+  async (t) => {
+    const host = await testHost(t)
+    const ids = ['m1', 'm2', 'm3', 'm4']
+    for (const each of ids) host.wish(each, tinySpec(each, host.image))
+    host.wish('m1', null) // while the image is fetched
+    await host.until('m2', ({ power }) => power === 'running')
+    host.wish('m2', null)
+    host.wish('m3', null)
+    for (const each of ['m1', 'm2', 'm3']) await host.until(each, ({ power, ready }) => power === 'absent' && ready)
+    await host.until('m4', ({ power, ready }) => power === 'running' && ready)
+    assert.deepEqual(await readdir(join(host.dataDir, 'machines')), ['m4'])
+    assert.deepEqual(host.server.downloads, ['tiny'])
+    for (const each of ['m1', 'm2', 'm3']) assert.deepEqual(await host.processes(each), [])
+    assert.equal((await host.processes('m4')).length, 1)
+  },
+)
+
 test('boot by UEFI', { skip: whyNoGuests(), timeout: 300_000 }, async (t) => {
   const host = await testHost(t)
   host.wish('uefi', tinySpec('uefi', host.image, { firmware: 'uefi', memoryMb: 192, configDrive: true }))

@@ -48,9 +48,11 @@ test('each guest gets its own documents, nobody else any', async (t) => {
   t.after(() => rm(folder, { recursive: true }))
   const socketPath = join(folder, 'metadata.sock')
   await writeFile(socketPath, '') // left behind
+  let settled = false
   const close = await serveMetadata({
     socketPath,
     portAt: (networkId, address) => (networkId === 'net-1' && address === '10.0.0.5' ? port : undefined),
+    isSettled: () => settled,
     findGuest: (machineId) => (machineId === 'machine-1' ? guest : undefined),
     log: pino({ level: 'silent' }),
   })
@@ -69,6 +71,10 @@ test('each guest gets its own documents, nobody else any', async (t) => {
       asked.end()
     })
   const own = { 'X-Network-Id': 'net-1', 'X-Forwarded-For': '10.0.0.5' }
+  const stranger = { ...own, 'X-Forwarded-For': '10.0.0.6' }
+  assert.equal((await get('/openstack', stranger)).status, 503)
+  settled = true
+  assert.equal((await get('/openstack', stranger)).status, 404)
   const found = await get('/openstack/latest/meta_data.json', own)
   assert.deepEqual([found.status, found.type], [200, 'application/json; charset=UTF-8'])
   assert.equal((JSON.parse(found.body) as { uuid: string }).uuid, 'machine-1')

@@ -10,6 +10,8 @@ export interface MetadataOptions {
   socketPath: string
   /** Whose address that is, on that network. */
   portAt(networkId: string, address: string): PortSpec | undefined
+  /** False while an agent that has just started does not know yet which ports it has. */
+  isSettled(): boolean
   findGuest(machineId: string): Guest | undefined
   log: Logger
 }
@@ -49,6 +51,7 @@ function reply(options: MetadataOptions, request: IncomingMessage, response: Ser
   if (networkId === undefined || address === undefined) return end(400, 'The request does not say who asks.')
   const port = options.portAt(networkId, address)
   const guest = port === undefined ? undefined : options.findGuest(port.machineId)
+  if (guest === undefined && !options.isSettled()) return end(503, 'The host is starting; ask again.')
   if (guest === undefined) return end(404, 'There is no machine at this address.')
   const path = safelyDecoded((request.url ?? '/').split('?')[0] ?? '/')
   const document = path === undefined ? undefined : findDocument(guest, path, address)
