@@ -175,6 +175,16 @@ export function conformance(cloud: string, makeRig: (t: TestContext) => Promise<
     await rejectsWith('unavailable', rig.drivers.compute.ensureMachine('nowhere', machineSpec(), signal))
   })
 
+  promise('keeps a machine on one host', async (rig, ready) => {
+    const [first, second] = rig.hosts
+    const spec = machineSpec()
+    await ready(first, spec)
+    await rejectsWith('conflict', rig.drivers.compute.ensureMachine(second, spec, signal))
+    await ready.gone(spec.id, first)
+    await ready(second, spec)
+    assert.deepEqual(await rig.machines(), [spec.id])
+  })
+
   promise('tells which ports are wired', async (rig, ready) => {
     const { reports, hosts } = rig
     const spec = machineSpec()

@@ -2,7 +2,7 @@
 // long as it is told to, and fails on demand.
 import type { MachineSpec, MachineStatus } from '@pileus/contract/agent.ts'
 import { and, eq, type Tx } from '#lib/db.ts'
-import { notFound, unavailable } from '#lib/fault.ts'
+import { conflict, notFound, unavailable } from '#lib/fault.ts'
 import { wakeTask } from '#lib/task.ts'
 import type { ComputeDriver } from '#compute/driver.ts'
 import type { NetworkDriver } from '#network/driver.ts'
@@ -119,9 +119,11 @@ export function simCloud(world: CloudWorld, reports: CloudReports): SimCloud {
         broken.waits(spec.id, host)
         return waiting(machine, `waiting for host ${host}, which is not connected`)
       }
+      if (machine && machine.host !== host)
+        return conflict(`The machine is on host ${machine.host}; it must be removed there before ${host} can have it.`)
       if (!machine || !holds(machine, wish)) {
         broken.requireAllowed(spec.id)
-        await put({ wish, rewired: machine?.host !== host || !sameNics(machine, spec) })
+        await put({ wish, rewired: !sameNics(machine, spec) })
         if (latencyMs > 0) wakeLater(spec.id, latencyMs)
         if (latencyMs > 0 || broken.isHeld(spec.id)) return waiting(machine, 'starting (simulated)')
         return { power: spec.power, ready: true, restartSerial: spec.restart.serial, doing: '', error: null }
