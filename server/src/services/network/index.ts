@@ -6,6 +6,7 @@ export { allocateServerPorts, type NicWish, type ServerPortsWish } from './serve
 export { attachPort, detachPort } from './server-ports/attach.ts'
 export { bindPorts, portsUp, unbindServerPorts } from './server-ports/bind.ts'
 export { securityGroupNames } from './server-ports/group-names.ts'
+export { serverAddresses, type ServerNic } from './server-ports/addresses.ts'
 export { type ServerAddress, type ServerPort, serverPorts } from './server-ports/list.ts'
 export { networkDataJson } from './server-ports/network-data.ts'
 export { networkService } from './service.ts'

@@ -1,9 +1,11 @@
 import type { Fault, FaultKind } from '#lib/fault.ts'
 import { route, type Service } from '#lib/http/route.ts'
+import { floatingIpRoutes } from './floating-ips/routes.ts'
 import { hostSubscriptions } from './hosts/seen.ts'
 import { networkRoutes } from './networks/routes.ts'
 import { networkPolicies } from './policy.ts'
 import { portRoutes } from './ports/routes.ts'
+import { routerRoutes } from './routers/routes.ts'
 import { securityGroupRoutes } from './security-groups/routes.ts'
 import { securityGroupRuleRoutes } from './security-groups/rule-routes.ts'
 import { subnetPoolRoutes } from './subnet-pools/routes.ts'
@@ -59,6 +61,8 @@ export const networkService: Service = {
     ...networkRoutes,
     ...subnetRoutes,
     ...portRoutes,
+    ...routerRoutes,
+    ...floatingIpRoutes,
     ...securityGroupRoutes,
     ...securityGroupRuleRoutes,
     ...subnetPoolRoutes,

@@ -2,7 +2,7 @@
 import type { Tx } from '#lib/db.ts'
 import { invalid } from '#lib/fault.ts'
 import { cidrOf, eui64, inCidr, parseAddress, usableRange } from '../addresses.ts'
-import { dhcpOwner, type FixedIp, gatewayOwner, interfaceOwner, type Network, type Subnet } from '../model.ts'
+import { dhcpOwner, type FixedIp, interfaceOwner, type Network, type Subnet } from '../model.ts'
 import { type Place, takeAddress, takeAnyAddress } from './allocate.ts'
 
 /** What a request says of one address; both members may be there. */
@@ -16,7 +16,7 @@ type Wanted = { subnet: Subnet; address: string } | { anyOf: readonly Subnet[] }
 export function isAuto(subnet: Subnet): boolean {
   return subnet.addressMode === 'slaac' || subnet.addressMode === 'dhcpv6-stateless'
 }
-const isRouterOwner = (owner: string) => owner === interfaceOwner || owner === gatewayOwner
+const isRouterOwner = (owner: string) => owner === interfaceOwner
 
 export interface Needy {
   id: string

@@ -2,7 +2,7 @@
 import { and, eq, inArray, sql, type Tx } from '#lib/db.ts'
 import type { At } from '../at.ts'
 import { tellAround } from '../hosts/changed.ts'
-import { gatewayOwner, interfaceOwner, network, port, router, type RouterRow } from '../model.ts'
+import { floatingIp, gatewayOwner, interfaceOwner, network, port, router, type RouterRow } from '../model.ts'
 
 export interface RouterHost {
   host: string
@@ -33,7 +33,13 @@ async function place(tx: Tx, region: string, id: string, hosts: readonly RouterH
   if (!found) return
   const ports = await portsOfRouter(tx, id)
   const host = ports.length === 0 ? '' : await choose(tx, region, found, hosts)
-  if (host !== found.host) await tx.update(router).set({ host }).where(eq(router.id, id))
+  if (host !== found.host) {
+    await tx.update(router).set({ host }).where(eq(router.id, id))
+    await tx
+      .update(floatingIp)
+      .set({ status: host === '' ? 'DOWN' : 'ACTIVE' })
+      .where(eq(floatingIp.routerId, id))
+  }
   if (ports.some((each) => each.host !== host))
     await tx
       .update(port)
