@@ -1,15 +1,23 @@
 import type { Fault, FaultKind } from '#lib/fault.ts'
 import { route, type Service } from '#lib/http/route.ts'
+import { addressScopeRoutes } from './address-scopes/routes.ts'
+import { agentRoutes } from './agents/routes.ts'
+import { extensionRoutes } from './extensions/routes.ts'
 import { floatingIpRoutes } from './floating-ips/routes.ts'
 import { hostSubscriptions } from './hosts/seen.ts'
+import { ipAvailabilityRoutes } from './ip-availability/routes.ts'
+import { meteringRoutes } from './metering/routes.ts'
 import { networkRoutes } from './networks/routes.ts'
 import { networkPolicies } from './policy.ts'
 import { portRoutes } from './ports/routes.ts'
+import { quotaRoutes } from './quotas/routes.ts'
+import { rbacRoutes } from './rbac/routes.ts'
 import { routerRoutes } from './routers/routes.ts'
 import { securityGroupRoutes } from './security-groups/routes.ts'
 import { securityGroupRuleRoutes } from './security-groups/rule-routes.ts'
 import { subnetPoolRoutes } from './subnet-pools/routes.ts'
 import { subnetRoutes } from './subnets/routes.ts'
+import { tagRoutes } from './tags/routes.ts'
 import { networkQuotas } from './quotas/limits.ts'
 
 const types: Partial<Record<FaultKind, string>> = {
@@ -65,6 +73,14 @@ export const networkService: Service = {
     ...floatingIpRoutes,
     ...securityGroupRoutes,
     ...securityGroupRuleRoutes,
+    ...addressScopeRoutes,
+    ...rbacRoutes,
+    ...quotaRoutes,
+    ...tagRoutes,
+    ...meteringRoutes,
+    ...ipAvailabilityRoutes,
+    ...agentRoutes,
+    ...extensionRoutes,
     ...subnetPoolRoutes,
   ],
   rootRoutes: [

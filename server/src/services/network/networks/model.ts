@@ -7,8 +7,8 @@ import { type Network, network, type Subnet, subnet } from '../model.ts'
 export function networksOf(projectId: string, external: boolean): SQL {
   const shared = sql`(${network.shared} or exists (select 1 from rbac_policy r where r.object_id = ${network.id}
     and r.target_project = ${projectId} and r.action = 'access_as_shared'))`
-  const reachable = sql`(${network.external} or exists (select 1 from rbac_policy r where r.object_id = ${network.id}
-    and r.target_project = ${projectId} and r.action = 'access_as_external'))`
+  const reachable = sql`exists (select 1 from rbac_policy r where r.object_id = ${network.id}
+    and r.target_project in (${projectId}, '*') and r.action = 'access_as_external')`
   return or(eq(network.projectId, projectId), shared, external ? reachable : undefined)!
 }
 

@@ -3,7 +3,7 @@ import { invalid } from '#lib/fault.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { requireQuota } from '#lib/quota.ts'
 import type { Static } from 'typebox'
-import { type Network, network, subnet } from '../model.ts'
+import { type Network, network, subnet, subnetPool } from '../model.ts'
 import { requireMembers } from '../policy.ts'
 import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
 import { maybeTruth, truth } from '../rest/fields.ts'
@@ -46,19 +46,29 @@ async function shown(req: Request<unknown>, rows: readonly Network[]): Promise<S
   const ids = rows.map(({ id }) => id)
   const [subnets, shared] = await Promise.all([
     req.db
-      .select({ id: subnet.id, networkId: subnet.networkId })
+      .select({
+        id: subnet.id,
+        networkId: subnet.networkId,
+        ipVersion: subnet.ipVersion,
+        scopeId: subnetPool.addressScopeId,
+      })
       .from(subnet)
+      .leftJoin(subnetPool, eq(subnetPool.id, subnet.subnetPoolId))
       .where(ids.length === 1 ? eq(subnet.networkId, ids[0]!) : inArray(subnet.networkId, ids))
       .orderBy(subnet.id),
     sharedWith(req.db, askerOf(req).projectId, ids),
   ])
   const byNetwork = Map.groupBy(subnets, ({ networkId }) => networkId)
-  return rows.map((row) =>
-    Object.assign(row, {
+  return rows.map((row) => {
+    const own = byNetwork.get(row.id) ?? []
+    const scopeOf = (version: number) => own.find(({ ipVersion, scopeId }) => ipVersion === version && scopeId)?.scopeId
+    return Object.assign(row, {
       shared: row.shared || shared.has(row.id),
-      subnetIds: (byNetwork.get(row.id) ?? []).map(({ id }) => id),
-    }),
-  )
+      subnetIds: own.map(({ id }) => id),
+      scopeIdV4: scopeOf(4) ?? null,
+      scopeIdV6: scopeOf(6) ?? null,
+    })
+  })
 }
 
 function newNetwork(req: Request<unknown>, body: NetworkCreate): NewNetwork {
@@ -140,7 +150,7 @@ export const networkRoutes = [
         for (const spec of specs) rows.push(await createNetwork(tx, spec))
         return rows
       })
-      const rows = made.map((row) => ({ ...row, subnetIds: [] }))
+      const rows = made.map((row) => ({ ...row, subnetIds: [], scopeIdV4: null, scopeIdV6: null }))
       return bulk ? networkView.list(rows, req.view) : networkView.show(rows[0]!, req.view)
     },
   }),

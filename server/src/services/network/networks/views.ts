@@ -4,6 +4,8 @@ import { ownerShown, standard } from '../rest/fields.ts'
 
 export interface ShownNetwork extends Network {
   subnetIds: string[]
+  scopeIdV4: string | null
+  scopeIdV6: string | null
 }
 
 export const networkView = view<ShownNetwork>(['network', 'networks'], {
@@ -17,8 +19,8 @@ export const networkView = view<ShownNetwork>(['network', 'networks'], {
   shared: (n) => n.shared,
   availability_zone_hints: (n) => n.zoneHints,
   availability_zones: () => ['nova'],
-  ipv4_address_scope: () => null,
-  ipv6_address_scope: () => null,
+  ipv4_address_scope: (n) => n.scopeIdV4,
+  ipv6_address_scope: (n) => n.scopeIdV6,
   'router:external': (n) => n.external,
   is_default: (n) => (n.external ? n.isDefault : undefined),
   l2_adjacency: () => true,
