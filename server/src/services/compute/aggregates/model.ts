@@ -84,6 +84,12 @@ export function zoneHosts(aggregates: readonly Aggregate[], zone: string): { hos
   return { hosts: zones.filter(([, each]) => each === zone).map(([host]) => host) }
 }
 
+/** The zone of a host, as a value to write: saves asking first. */
+export function zoneInSql(region: string, host: string): string {
+  return sql`coalesce((select metadata->>'availability_zone' from aggregate where region = ${region}
+    and ${host}::text = any(hosts) and metadata ? 'availability_zone' limit 1), ${defaultZone}::text)` as unknown as string
+}
+
 export async function zoneOfHost(db: Db, region: string, host: string): Promise<string> {
   const [row] = await db.rows<{ zone: string | null }>(sql`
     select metadata->>'availability_zone' as zone from aggregate

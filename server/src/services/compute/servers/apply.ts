@@ -6,7 +6,6 @@ import { emit } from '#lib/event.ts'
 import { conflict, Fault, invalid } from '#lib/fault.ts'
 import { again, done, type Outcome, type Run, type StartOptions, startTask, task } from '#lib/task.ts'
 import type { World } from '#lib/world.ts'
-import { portsUp } from '#network'
 import type { Ability } from '../driver.ts'
 import { specOf } from './create.ts'
 import { changeServer, eventOf, failServer, findServer, type NewServer, type Server } from './model.ts'
@@ -74,16 +73,13 @@ export const serverApply = task({
   failed: (tx, { serverId, change }, fault) => failServer(tx, serverId, fault.message, `server.${change}.error`),
 })
 
-async function apply({ db, world, drivers, region, input, signal }: Applying): Promise<Outcome> {
+async function apply({ db, drivers, region, input, signal }: Applying): Promise<Outcome> {
   const change = changes[input.change as ChangeName]
   const server = await findServer(db, region, input.serverId)
   if (server?.state !== change.during || server.host === null) return done()
   const status = await drivers.compute.ensureMachine(server.host, await specOf(db, server), signal)
   if (status.error !== null) throw new Fault('unavailable', status.error)
   if (!status.ready) return again(10)
-  return done(async (tx) => {
-    const set = { state: change.then, adminPassword: null }
-    await changeServer(tx, server.id, [change.during], set, `server.${input.change}.end`)
-    if (change.then === 'active') await portsUp(tx, { world, region }, server.id)
-  })
+  const set = { state: change.then, adminPassword: null }
+  return done((tx) => changeServer(tx, server.id, [change.during], set, `server.${input.change}.end`))
 }

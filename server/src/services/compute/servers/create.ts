@@ -7,9 +7,9 @@ import { newId } from '#lib/id.ts'
 import { requireQuota } from '#lib/quota.ts'
 import { again, done, goTo, next, type Outcome, type Run, type StartOptions, startTask, task } from '#lib/task.ts'
 import type { World } from '#lib/world.ts'
-import { allocateServerPorts, bindPorts, portsUp, type ServerPortsWish } from '#network'
+import { allocateServerPorts, bindPorts, type ServerPortsWish } from '#network'
 import { place as claimPlace, release } from '#placement'
-import { zoneOfHost } from '../aggregates/model.ts'
+import { zoneInSql } from '../aggregates/model.ts'
 import { isAgainstPolicy } from '../server-groups/model.ts'
 import { serverHostname } from './hostname.ts'
 import { machineSpec } from './machine-spec.ts'
@@ -129,28 +129,25 @@ async function place({ db, world, region, input }: Creating): Promise<Outcome> {
   if (server?.state !== 'building') return done()
   if (server.host !== null) return next()
   const { host } = await claimPlace(world, await placementRequest(db, server))
-  const availabilityZone = await zoneOfHost(db, region, host)
   return next(async (tx) => {
     // two servers of a group may have been placed at the same moment: the second to get here finds another place
     if (server.groupId !== null && (await isAgainstPolicy(tx, server.groupId, server.id, host)))
       return release(tx, server.id)
-    await changeServer(tx, server.id, ['building'], { host, availabilityZone })
+    await changeServer(tx, server.id, ['building'], { host, availabilityZone: zoneInSql(region, host) })
     return bindPorts(tx, { world, region }, server.id, host)
   })
 }
 
-async function build({ db, world, drivers, region, input, signal }: Creating): Promise<Outcome> {
+async function build({ db, drivers, region, input, signal }: Creating): Promise<Outcome> {
   const server = await findServer(db, region, input.serverId)
   if (server?.state !== 'building') return done()
   if (server.host === null) return goTo('place')
   const status = await drivers.compute.ensureMachine(server.host, await specOf(db, server), signal)
   if (status.error !== null) throw new Fault('unavailable', status.error)
   if (!status.ready) return again(10)
-  return done(async (tx) => {
-    const active = { state: 'active' as const, launchedAt: new Date(), adminPassword: null, fault: null }
-    await changeServer(tx, server.id, ['building'], active, 'server.create.end')
-    await portsUp(tx, { world, region }, server.id)
-  })
+  // ports need no word from here: a machine starts behind its wired ports, which the host has reported
+  const active = { state: 'active' as const, launchedAt: new Date(), adminPassword: null, fault: null }
+  return done((tx) => changeServer(tx, server.id, ['building'], active, 'server.create.end'))
 }
 
 /** What the server's host should run for it, from its rows. */

@@ -5,9 +5,9 @@ import { many, one } from '#lib/http/page.ts'
 import type { Request } from '#lib/http/route.ts'
 import { isUuid } from '#lib/id.ts'
 import { parseVersion } from '#lib/microversion.ts'
+import { serverAddresses } from '#network'
 import { queryTruth } from '../wire.ts'
 import { listedServer as s } from './model.ts'
-import { nicsOf } from './ports.ts'
 import { type State, statesWith } from './states.ts'
 
 type Filter = (value: string) => SQL | undefined
@@ -149,7 +149,7 @@ async function byAddress(
     [6, ip6],
   ].flatMap(([ipVersion, text]) => (typeof text === 'string' ? [{ ipVersion, pattern: pattern(text) }] : []))
   const rows = await db.select({ id: s.id }).from(s).where(where)
-  const nics = await nicsOf(
+  const nics = await serverAddresses(
     db,
     rows.map((row) => row.id),
   )

@@ -92,8 +92,10 @@ const listed = {
   deletedAt: moment('deleted_at'),
 }
 
-/** The part of a server's row that lists show: the rest may be large. */
+/** The part of a server's row that detailed lists show: the rest may be large. */
 export const listedServer = pgTable('server', listed)
+/** What a list without detail shows. */
+export const briefServer = pgTable('server', { id: listed.id, name: listed.name })
 export type ListedServer = typeof listedServer.$inferSelect
 
 export const server = pgTable('server', {

@@ -4,6 +4,7 @@ import { Fault, invalid, notFound } from '#lib/fault.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { strict } from '#lib/http/schema.ts'
 import { parseVersion } from '#lib/microversion.ts'
+import { serverAddresses } from '#network'
 import { Metadata } from '../wire.ts'
 import type { Server } from './model.ts'
 import { nicsOf } from './ports.ts'
@@ -27,6 +28,7 @@ async function setTags(req: Asked, row: Server, tags: string[]) {
   if (tags.length > 50) invalid('The number of tags exceeded the per-server limit 50')
   await req.db.transaction((tx) => updateServer(tx, row, { tags }))
 }
+const shownNics = async ({ db }: Asked, row: Server) => (await serverAddresses(db, [row.id])).get(row.id) ?? []
 const nics = async ({ db }: Asked, row: Server) => (await nicsOf(db, [row.id])).get(row.id) ?? []
 
 export const serverPartRoutes = [
@@ -35,7 +37,7 @@ export const serverPartRoutes = [
     path: '/servers/:id/ips',
     policy: 'os_compute_api:ips:index',
     target: serverTarget,
-    handle: async (req, row) => ({ addresses: addressesOf(await nics(req, row), false) }),
+    handle: async (req, row) => ({ addresses: addressesOf(await shownNics(req, row), false) }),
   }),
   route({
     method: 'GET',
@@ -44,7 +46,7 @@ export const serverPartRoutes = [
     target: serverTarget,
     async handle(req, row) {
       const name = req.params['network']!
-      const found = addressesOf(await nics(req, row), false)[name]
+      const found = addressesOf(await shownNics(req, row), false)[name]
       if (!found) throw new Fault('notFound', `Instance ${row.id} is not on a network ${name}.`)
       return { [name]: found }
     },

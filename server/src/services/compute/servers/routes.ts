@@ -4,12 +4,12 @@ import { reply, type Request, route } from '#lib/http/route.ts'
 import { truth } from '#lib/http/schema.ts'
 import { inArray, sqlState } from '#lib/db.ts'
 import { parseVersion } from '#lib/microversion.ts'
+import { serverAddresses } from '#network'
 import { isUp, listHosts } from '../hosts/model.ts'
 import { createServers } from './create.ts'
 import { deleteServer } from './delete.ts'
 import { serverFilter } from './list.ts'
-import { type ListedServer, listedServer as s, type Server, server } from './model.ts'
-import { nicsOf } from './ports.ts'
+import { briefServer, type ListedServer, listedServer as s, type Server, server } from './model.ts'
 import { CreateServer, UpdateServer } from './schema.ts'
 import { serverTarget } from './target.ts'
 import { updateServer } from './update.ts'
@@ -69,15 +69,22 @@ async function listServers(req: Request, detail: boolean) {
     query['sort_key'] = [query['sort_key']].flat().filter((key) => !passedOver.has(key))
   const where = await serverFilter(req, detail)
   const page = readPage(query, pageRules)
-  const { rows, more } = await listPage(req.db, s, s.id, where, page).catch((error: unknown) => {
-    if (sqlState(error) === '2201B')
-      throw new Fault('invalid', 'A filter is no regular expression that can be used.', { cause: error })
-    throw error
-  })
+  if (!detail) {
+    const { rows, more } = await listPage(req.db, briefServer, s.id, where, page).catch(badPattern)
+    return serverBrief.list(rows, req.view, linksOf(req, rows, more))
+  }
+  const { rows, more } = await listPage(req.db, s, s.id, where, page).catch(badPattern)
+  return serverDetail.list(await shown(req, rows), req.view, linksOf(req, rows, more))
+}
+
+function linksOf(req: Request, rows: readonly { id: string }[], more: boolean) {
   const next = nextLink(req, rows, more)
-  const linked = next && { servers_links: next }
-  if (!detail) return serverBrief.list(rows, req.view, linked)
-  return serverDetail.list(await shown(req, rows), req.view, linked)
+  return next && { servers_links: next }
+}
+function badPattern(error: unknown): never {
+  if (sqlState(error) === '2201B')
+    throw new Fault('invalid', 'A filter is no regular expression that can be used.', { cause: error })
+  throw error
 }
 
 /** The rows with their NICs and whatever else this version and this actor see of them. */
@@ -87,7 +94,7 @@ export async function shown(
 ): Promise<ShownServer[]> {
   const { db, region, version } = req
   const ids = rows.map((row) => row.id)
-  const nics = await nicsOf(db, ids)
+  const nics = await serverAddresses(db, ids)
   const statuses =
     version >= hasHostStatus && req.allows('os_compute_api:servers:show:host_status')
       ? new Map(

@@ -1,14 +1,14 @@
 import { hash } from 'node:crypto'
 import { parseVersion } from '#lib/microversion.ts'
 import { view, type Viewer } from '#lib/view.ts'
+import type { ServerNic } from '#network'
 import { bareTimeOrNull, bookmark, iso, links } from '../wire.ts'
 import type { ListedServer, Server } from './model.ts'
-import type { Nic } from './ports.ts'
 import { words } from './states.ts'
 
 /** A server's row with what other tables say of it. */
 export interface ShownServer extends ListedServer {
-  nics: readonly Nic[]
+  nics: readonly ServerNic[]
   /** UP, DOWN, MAINTENANCE or '' without a host; only loaded where it is shown. */
   hostStatus?: string
   /** The cold part of the row, where it was loaded. */
@@ -24,7 +24,7 @@ export function hostId(projectId: string, host: string | null): string {
 }
 
 /** `{<network>: [{addr, version, …}]}`, fixed addresses before floating ones. */
-export function addressesOf(nics: readonly Nic[], extended = true) {
+export function addressesOf(nics: readonly ServerNic[], extended = true) {
   const shown: Record<string, unknown[]> = {}
   for (const nic of nics) {
     const all = (shown[nic.networkName] ??= [])
@@ -146,7 +146,7 @@ export const serverView = view<ShownServer>(['server', 'servers'], {
   ...pinned,
   server_groups: { since: '2.71', get: (s) => (s.groupId ? [s.groupId] : []) },
 })
-export const serverBrief = view<ListedServer>(['server', 'servers'], {
+export const serverBrief = view<Pick<ListedServer, 'id' | 'name'>>(['server', 'servers'], {
   id: (s) => s.id,
   name: (s) => s.name,
   links: (s, viewer) => links(viewer, 'servers', s.id),
