@@ -3,7 +3,7 @@ import { conformance, type Rig } from '../conformance.ts'
 import { kvmWorld } from './rig.testing.ts'
 
 /** `apart`: the agents are connected to another server process than the one that is asked. */
-async function kvmRig(t: TestContext, apart: boolean): Promise<Rig> {
+async function kvmRig(t: Pick<TestContext, 'after'>, apart: boolean): Promise<Rig> {
   const made = await kvmWorld(t)
   const { reports, script, world } = made
   const at = apart ? await made.secondProcess() : made.process

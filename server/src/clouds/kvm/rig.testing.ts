@@ -44,7 +44,11 @@ function actor(role: string): Actor {
   }
 }
 
-export async function startProcess(t: TestContext, world: CloudWorld, reports: Recorder): Promise<TestProcess> {
+export async function startProcess(
+  t: Pick<TestContext, 'after'>,
+  world: CloudWorld,
+  reports: Recorder,
+): Promise<TestProcess> {
   const openImage = async (id: string) => {
     const bytes = images.get(id)
     return bytes && { data: Readable.from([bytes]), sizeBytes: bytes.length }
@@ -92,7 +96,7 @@ export async function startProcess(t: TestContext, world: CloudWorld, reports: R
 }
 
 /** One process, the recorder that all processes of the test report to, and a way to get more of both. */
-export async function kvmWorld(t: TestContext) {
+export async function kvmWorld(t: Pick<TestContext, 'after'>) {
   const { url: databaseUrl, ...world } = await testWorld(t)
   const reports = recorder()
   const process = await startProcess(t, world, reports)

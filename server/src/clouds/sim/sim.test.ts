@@ -10,7 +10,7 @@ import type { FastifyInstance } from 'fastify'
 const noServer = undefined as unknown as FastifyInstance
 const signal = new AbortController().signal
 
-async function simRig(t: TestContext, settings: Partial<Config> = {}) {
+async function simRig(t: Pick<TestContext, 'after'>, settings: Partial<Config> = {}) {
   const world = await testWorld(t, { simHosts: 3, ...settings })
   const reports = recorder()
   const cloud = simCloud(world, reports)
