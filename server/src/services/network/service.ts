@@ -31,7 +31,14 @@ const types: Partial<Record<FaultKind, string>> = {
 
 function envelope(fault: Fault) {
   const type = fault.code ?? types[fault.kind] ?? 'HTTPClientError'
-  return { body: { NeutronError: { type, message: fault.message, detail: '' } } }
+  return { body: { NeutronError: { type, message: sentence(fault), detail: '' } } }
+}
+
+/** Clients look for Neutron's own words where a quota is exceeded. */
+function sentence({ kind, message, details }: Fault): string {
+  if (kind !== 'overQuota' || !Array.isArray(details)) return message
+  const names = (details as { resource: string }[]).map(({ resource }) => `'${resource}'`)
+  return `Quota exceeded for resources: [${names.join(', ')}]. ${message}`
 }
 
 const versionDocument = (base: string) => ({

@@ -87,8 +87,8 @@ function requirePorts(number: number | null, protocol: string | null, min: numbe
       })
   } else if (icmp.has(number)) {
     for (const [field, value] of [
-      ['port_range_min', min],
-      ['port_range_max', max],
+      ['type (port-range-min)', min],
+      ['code (port-range-max)', max],
     ] as const)
       if (value !== null && (value < 0 || value > 255))
         invalid(`Invalid value for ICMP ${field} ${value}: it must be between 0 and 255.`, {
