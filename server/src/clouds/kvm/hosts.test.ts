@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { sql } from '#lib/db.ts'
 import { newId } from '#lib/id.ts'
 import { machineSpec } from '../testing.ts'
-import { agentKey, imageAuthorization } from './agent.testing.ts'
+import { agentFacts, agentKey, imageAuthorization } from './agent.testing.ts'
 import { images, kvmWorld } from './rig.testing.ts'
 
 const signal = new AbortController().signal
@@ -90,4 +91,26 @@ test('a connected host that is removed loses its connection', async (t) => {
   const closed = host.closed()
   assert.equal((await made.process.request('DELETE', '/agent/v1/hosts/h1')).status, 204)
   await closed
+})
+
+test('a host whose server process was killed is away when its lease is over', async (t) => {
+  const made = await kvmWorld(t)
+  await made.host('h1')
+  const { compute, network } = made.process.cloud.drivers
+  // what a killed process leaves behind: a session that nobody closed
+  const lastHeard = (secondsAgo: number) =>
+    made.world.db.transaction((tx) =>
+      tx.rows(sql`
+        update kvm_host set session = ${newId()}, facts = ${JSON.stringify(agentFacts('h1'))}::text::jsonb,
+          last_seen = now() - ${secondsAgo} * interval '1 second'`),
+    )
+  const seen = async () => {
+    const { json } = await made.process.request('GET', '/agent/v1/hosts')
+    const { doing } = await compute.ensureMachine('h1', machineSpec(), signal)
+    return [json.hosts[0].state, (await network.routerHosts()).length, doing]
+  }
+  await lastHeard(5)
+  assert.deepEqual(await seen(), ['connected', 1, 'sent to the host'])
+  await lastHeard(16)
+  assert.deepEqual(await seen(), ['away', 0, 'waiting for host h1, which is not connected'])
 })
