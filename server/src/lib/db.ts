@@ -115,6 +115,28 @@ export function connect(url: string, options: postgres.Options<Record<string, po
   return socketDir ? postgres(all) : postgres(parsed.href, all)
 }
 
+// A statement with more parameters than this is one of many lengths (a list of ids, a row for each): not worth keeping.
+const mostPreparedParameters = 48
+
+/**
+ * Makes every statement of a client a prepared one, which saves PostgreSQL the planning and us a round trip: drizzle asks
+ * for that only where it was told a name.
+ */
+function preparing(client: Client): Client {
+  const unsafe = client.unsafe.bind(client)
+  client.unsafe = ((text: string, values: never[] = [], options?: object) =>
+    unsafe(text, values, { ...options, prepare: values.length <= mostPreparedParameters })) as Client['unsafe']
+  const inner = client as Client & Partial<Pick<postgres.TransactionSql, 'savepoint'>>
+  if (inner.savepoint) {
+    const savepoint = inner.savepoint.bind(inner) as unknown as (
+      work: (nested: Client) => Promise<unknown>,
+    ) => Promise<unknown>
+    inner.savepoint = ((work: (nested: Client) => Promise<unknown>) =>
+      savepoint((nested) => work(preparing(nested)))) as never
+  }
+  return client
+}
+
 const again = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
 
 export function openDatabase(url: string, log: Log, options: { connections?: number } = {}): Database {
@@ -122,14 +144,22 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
     max: options.connections ?? 8,
     idle_timeout: 60,
     connect_timeout: 10,
-    max_lifetime: null,
+    max_lifetime: 3600, // the server keeps what a connection has prepared; a new one begins with none
     connection: {
       application_name: 'pileus',
       default_transaction_read_only: true,
       idle_in_transaction_session_timeout: 60_000,
     },
   })
-  const reads = drizzle({ client }) as Full
+  preparing(client)
+  const begins = client.begin.bind(client) as unknown as (
+    options: string,
+    work: (inner: Client) => Promise<unknown>,
+  ) => Promise<unknown>
+  // one statement opens a transaction that may write
+  client.begin = ((work: (inner: Client) => Promise<unknown>) =>
+    begins('read write', (inner) => work(preparing(inner)))) as unknown as Client['begin']
+  const reads = drizzle({ client, jit: true }) as Full
   const topics = new Map<string, { heard: (message: string) => void; lost: (() => void) | undefined }[]>()
   let listening: Promise<unknown> | undefined
 
@@ -139,9 +169,7 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
     for (let attempt = 1; ; attempt++) {
       const afterwards: (() => void)[] = []
       try {
-        const result = await reads.transaction((inner) => work(asTx(inner as unknown as Full, afterwards)), {
-          accessMode: 'read write',
-        })
+        const result = await reads.transaction((inner) => work(asTx(inner as unknown as Full, afterwards)))
         for (const then of afterwards) then()
         return result
       } catch (error) {
