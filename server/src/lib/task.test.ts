@@ -49,7 +49,7 @@ const remove = task({
 
 const at = (key: string) => ({ key, region: 'local' })
 const names = async (cloud: Awaited<ReturnType<typeof testCloud>>) =>
-  (await cloud.db.rows<{ name: string }>(sql`select name from secret where name <> 'token' order by name`)).map(
+  (await cloud.db.rows<{ name: string }>(sql`select name from secret where value = '' order by name`)).map(
     ({ name }) => name,
   )
 
