@@ -2,6 +2,7 @@
 // begin again; the newest seals, all that are left open.
 import { randomBytes } from 'node:crypto'
 import { and, bytea, type Db, desc, eq, integer, pgTable, primaryKey, text, timestamp, type Tx } from '#lib/db.ts'
+import { conflict } from '#lib/fault.ts'
 
 const secret = pgTable(
   'secret',
@@ -28,30 +29,40 @@ export async function readKeys(db: Db, name: KeyName): Promise<Key[]> {
 
 /** The first key, if there is none yet. */
 export async function ensureKey(tx: Tx, name: KeyName): Promise<void> {
+  const [known] = await tx.select({ serial: secret.serial }).from(secret).where(eq(secret.name, name)).limit(1)
+  if (known) return
   await tx
     .insert(secret)
     .values({ name, serial: 1, value: randomBytes(32) })
     .onConflictDoNothing()
 }
 
-/** A new key to seal with. Those that have not sealed anything for `keepMs` go. */
-export async function rotateKey(tx: Tx, name: KeyName, keepMs: number): Promise<number> {
-  const rows = await tx
-    .select({ serial: secret.serial, createdAt: secret.createdAt })
-    .from(secret)
-    .where(eq(secret.name, name))
-    .orderBy(desc(secret.createdAt))
-    .for('update')
+/** A new key to seal with. Throws conflict when all serials are in use. */
+export async function addKey(tx: Tx, name: KeyName): Promise<number> {
+  const rows = await lockKeys(tx, name)
   const used = new Set(rows.map(({ serial }) => serial))
-  const newest = rows[0]?.serial ?? 0
-  let serial = (newest % 255) + 1
+  if (used.size >= 255) conflict('The keys were changed too often: wait until the oldest are no longer needed.')
+  let serial = ((rows[0]?.serial ?? 0) % 255) + 1
   while (used.has(serial)) serial = (serial % 255) + 1
+  await tx.insert(secret).values({ name, serial, value: randomBytes(32), createdAt: new Date() })
+  return serial
+}
+
+/** Removes the keys that have not sealed anything for `keepMs`. */
+export async function dropOldKeys(tx: Tx, name: KeyName, keepMs: number): Promise<void> {
+  const rows = await lockKeys(tx, name)
   for (const [i, row] of rows.entries()) {
     // a key's last work was done when its successor came
     const successor = rows[i - 1]
     if (successor && successor.createdAt.getTime() < Date.now() - keepMs)
       await tx.delete(secret).where(and(eq(secret.name, name), eq(secret.serial, row.serial)))
   }
-  await tx.insert(secret).values({ name, serial, value: randomBytes(32), createdAt: new Date() })
-  return serial
 }
+
+const lockKeys = (tx: Tx, name: KeyName) =>
+  tx
+    .select({ serial: secret.serial, createdAt: secret.createdAt })
+    .from(secret)
+    .where(eq(secret.name, name))
+    .orderBy(desc(secret.createdAt))
+    .for('update')

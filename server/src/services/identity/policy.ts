@@ -6,6 +6,7 @@ import { credentialPolicies } from './credentials/policy.ts'
 import { domainPolicies } from './domains/policy.ts'
 import { endpointFilterPolicies } from './endpoint-filter/policy.ts'
 import { groupPolicies } from './groups/policy.ts'
+import { limitPolicies } from './limits/policy.ts'
 import { policyBlobPolicies } from './policies/policy.ts'
 import { projectPolicies } from './projects/policy.ts'
 import { rolePolicies } from './roles/policy.ts'
@@ -30,6 +31,9 @@ export const identityPolicies = policies({
   ...domainPolicies,
   ...endpointFilterPolicies,
   ...groupPolicies,
+  ...limitPolicies,
+  // our own: new keys for tokens and credentials
+  'identity:rotate_keys': 'role:admin and system_scope:all',
   ...policyBlobPolicies,
   ...projectPolicies,
   ...rolePolicies,

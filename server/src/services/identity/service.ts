@@ -12,6 +12,8 @@ import { domainRoutes } from './domains/routes.ts'
 import { endpointFilterRoutes } from './endpoint-filter/routes.ts'
 import { endpointRoutes } from './endpoints/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
+import { keyRoutes } from './keys-routes.ts'
+import { limitRoutes } from './limits/routes.ts'
 import { policyRoutes } from './policies/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
 import { projectTagRoutes } from './projects/tag-routes.ts'
@@ -19,6 +21,7 @@ import { regionRoutes } from './regions/routes.ts'
 import { impliedRoleRoutes } from './roles/implied-routes.ts'
 import { roleRoutes } from './roles/routes.ts'
 import { serviceRoutes } from './services/routes.ts'
+import { ec2TokenRoutes } from './tokens/ec2-routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
 import { authRoutes } from './tokens/auth-routes.ts'
 import { trustRoutes } from './trusts/routes.ts'
@@ -68,6 +71,7 @@ export function identityService(reader: TokenReader): Service {
       }),
       ...tokenRoutes(reader),
       ...authRoutes,
+      ...ec2TokenRoutes(reader),
       ...domainRoutes,
       ...domainConfigRoutes,
       ...projectRoutes,
@@ -87,6 +91,8 @@ export function identityService(reader: TokenReader): Service {
       ...ec2Routes,
       ...applicationCredentialRoutes(reader),
       ...trustRoutes,
+      ...limitRoutes,
+      ...keyRoutes,
     ],
     rootRoutes: [
       route({

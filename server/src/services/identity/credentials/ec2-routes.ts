@@ -27,6 +27,7 @@ interface Keys {
   access: string
   secret: string
   trust_id: string | null
+  app_cred_id: string | null
 }
 function ec2View(row: Credential, { baseUrl }: Viewer) {
   const { access, secret, trust_id: trustId } = JSON.parse(row.blob) as Partial<Keys>
@@ -80,6 +81,7 @@ export const ec2Routes = [
         access: randomBytes(16).toString('hex'),
         secret: randomBytes(16).toString('hex'),
         trust_id: actor.trustId,
+        app_cred_id: actor.applicationCredentialId,
       }
       const spec = { userId, projectId, type: 'ec2', blob: JSON.stringify(keys), extra: {} }
       const row = await db.transaction((tx) => insertCredential(tx, spec, idOfAccess(keys.access)))

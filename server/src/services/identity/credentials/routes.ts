@@ -4,6 +4,7 @@ import { one } from '#lib/http/page.ts'
 import { type Request, route } from '#lib/http/route.ts'
 import { nullable } from '#lib/http/schema.ts'
 import { Type } from 'typebox'
+import { requireManaging } from '../application-credentials/managing.ts'
 import { given, Id, mergeExtra, ownAttributes, requestOf } from '../fields.ts'
 import { routeOn } from '../route-on.ts'
 import { identityView } from '../shown.ts'
@@ -67,6 +68,13 @@ function accessOf(blob: string): string {
     : invalid('The blob of an ec2 credential must have an access key.')
 }
 
+/** A key made with a delegated token says so, and gives no more than that token. */
+function bound(actor: Actor, type: string, blob: string): string {
+  if (type !== 'ec2' || (actor.trustId ?? actor.applicationCredentialId) === null) return blob
+  const value = JSON.parse(blob) as Record<string, unknown>
+  return JSON.stringify({ ...value, trust_id: actor.trustId, app_cred_id: actor.applicationCredentialId })
+}
+
 const find = ({ db, params }: Pick<Request, 'db' | 'params'>) => findCredential(db, params['id']!)
 const on = { noun: 'Credential', find, about: aboutCredential } as const
 
@@ -84,8 +92,9 @@ export const credentialRoutes = [
       if (type === 'ec2' && !projectId) invalid('An ec2 credential needs a project_id.')
       if (!(await findUser(db, userId))) notFound('User', userId)
       requireReach(actor, projectId)
+      requireManaging({ actor })
       const id = type === 'ec2' ? idOfAccess(accessOf(blob)) : undefined
-      const spec = { userId, projectId, type, blob, extra: ownAttributes(rest) }
+      const spec = { userId, projectId, type, blob: bound(actor, type, blob), extra: ownAttributes(rest) }
       return credentialView.show(await db.transaction((tx) => insertCredential(tx, spec, id)), view)
     },
   }),
@@ -131,6 +140,8 @@ export const credentialRoutes = [
     async handle(req, before) {
       const { blob, type, user_id: userId, project_id: projectId, ...rest } = req.body.credential
       requireReach(req.actor, before.projectId)
+      requireManaging(req)
+      if (req.actor.trustId !== null) forbidden('A token of a trust cannot change credentials.')
       if (projectId !== undefined) requireReach(req.actor, projectId)
       // who may not make one for that user may not give one to them either
       if (userId !== undefined) req.require('identity:update_credential', aboutCredential({ userId }))
@@ -141,7 +152,17 @@ export const credentialRoutes = [
         invalid('The access key of an ec2 credential cannot be changed.')
       const extra = Object.keys(rest).length > 0 ? mergeExtra(before.extra, rest) : undefined
       const row = await req.db.transaction((tx) =>
-        updateCredential(tx, before.id, given({ blob, type, userId, projectId, extra })),
+        updateCredential(
+          tx,
+          before.id,
+          given({
+            blob: blob === undefined ? undefined : bound(req.actor, nextType, blob),
+            type,
+            userId,
+            projectId,
+            extra,
+          }),
+        ),
       )
       return credentialView.show(row, req.view)
     },
@@ -153,6 +174,7 @@ export const credentialRoutes = [
     ...on,
     async handle({ db, actor }, row) {
       requireReach(actor, row.projectId)
+      requireManaging({ actor })
       await db.transaction((tx) => removeCredential(tx, row.id))
     },
   }),

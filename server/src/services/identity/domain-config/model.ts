@@ -1,6 +1,6 @@
 import { and, type Db, eq, jsonb, pgTable, primaryKey, text, type Tx } from '#lib/db.ts'
 import { bug, forbidden, notFound } from '#lib/fault.ts'
-import { sealText } from '../credentials/sealed.ts'
+import { openText, sealText } from '../credentials/sealed.ts'
 import { readKeys } from '../keys.ts'
 import { isGroup, isOption, isSecret } from './options.ts'
 
@@ -89,4 +89,19 @@ export async function hasConfig(db: Db, domainId: string, part: Part): Promise<b
 
 export async function removeConfig(tx: Tx, domainId: string, part: Part): Promise<void> {
   await tx.delete(domainConfig).where(within(domainId, part))
+}
+
+/** Seals the secrets again with the newest key. Returns how many. */
+export async function resealConfig(tx: Tx): Promise<number> {
+  const keys = await readKeys(tx, 'credential')
+  let count = 0
+  for (const { domainId, group, option, value } of await tx.select().from(domainConfig)) {
+    if (!isSecret(group, option)) continue
+    const { serial, sealed } = value as { serial: number; sealed: string }
+    const key = keys.find((each) => each.serial === serial) ?? bug(`the key of an option of ${domainId} is gone`)
+    const opened: unknown = JSON.parse(openText(Buffer.from(sealed, 'base64'), `${domainId}/${group}/${option}`, key))
+    await setConfig(tx, domainId, { [group]: { [option]: opened } })
+    count++
+  }
+  return count
 }

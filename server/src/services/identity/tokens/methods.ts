@@ -6,8 +6,10 @@ import {
   findApplicationCredential,
   findApplicationCredentialByName,
 } from '../application-credentials/model.ts'
+import { listCredentials } from '../credentials/model.ts'
 import { password, project, type User, user } from '../model.ts'
 import { verifyPassword } from '../users/password.ts'
+import { isTotpCode } from './totp.ts'
 
 export interface DomainRef {
   id?: string | undefined
@@ -28,6 +30,10 @@ export interface ApplicationCredentialProof {
   secret: string
 }
 
+export interface TotpProof {
+  user: UserRef & { passcode: string }
+}
+
 export const wrong = 'The request you have made requires authentication.'
 
 /** Throws unauthenticated. */
@@ -45,6 +51,18 @@ export async function byPassword(db: Db, given: PasswordProof | undefined): Prom
   if (found.expiresAt && found.expiresAt.getTime() <= Date.now() && found.options['ignore_password_expiry'] !== true)
     return unauthenticated(`The password is expired and needs to be changed for user: ${found.id}.`)
   return found
+}
+
+/** Throws unauthenticated. A code of six digits alone could be guessed: the caller asks for another proof beside it. */
+export async function byTotp(db: Db, given: TotpProof | undefined): Promise<Pick<User, 'id' | 'options'>> {
+  if (!given) return invalid('Expecting to find totp in identity.')
+  const [found] = await db
+    .select({ id: user.id, options: user.options })
+    .from(user)
+    .where(and(await isUser(db, given.user), eq(user.enabled, true)))
+  const seeds = found ? await listCredentials(db, { userId: found.id, type: 'totp' }) : []
+  const right = seeds.some(({ blob }) => isTotpCode(blob, given.user.passcode, Date.now()))
+  return found && right ? found : unauthenticated(wrong)
 }
 
 async function isUser(db: Db, who: UserRef) {

@@ -45,6 +45,7 @@ export function tokenRoutes(reader: TokenReader) {
           methods: identity.methods,
           password: identity.password,
           token: identity.token,
+          totp: identity.totp,
           applicationCredential: identity.application_credential,
           scope,
         })

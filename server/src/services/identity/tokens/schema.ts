@@ -11,6 +11,7 @@ export const CreateToken = Type.Object({
       methods: Type.Array(Type.String(), { minItems: 1, maxItems: 10 }),
       password: Type.Optional(Type.Object({ user: Type.Object({ ...user, password: Type.String() }) })),
       token: Type.Optional(Type.Object({ id: Type.String() })),
+      totp: Type.Optional(Type.Object({ user: Type.Object({ ...user, passcode: Type.String() }) })),
       application_credential: Type.Optional(
         Type.Object({ id: text, name: text, user: Type.Optional(Type.Object(user)), secret: Type.String() }),
       ),

@@ -1,0 +1,28 @@
+// New keys without logging anyone out: an extension of our own, for `pileus keys rotate`.
+import { route } from '#lib/http/route.ts'
+import { change } from './change.ts'
+import { resealCredentials } from './credentials/model.ts'
+import { resealConfig } from './domain-config/model.ts'
+import { addKey, dropOldKeys } from './keys.ts'
+
+const hourMs = 3_600_000
+
+export const keyRoutes = [
+  route({
+    method: 'POST',
+    path: '/keys/rotate',
+    policy: 'identity:rotate_keys',
+    async handle({ db, world }) {
+      return change(db, async (tx) => {
+        const token = await addKey(tx, 'token')
+        // an old token key is needed as long as what it sealed may be shown: its life, and two days of allow_expired
+        await dropOldKeys(tx, 'token', (world.config.tokenHours + 48) * hourMs)
+        const credential = await addKey(tx, 'credential')
+        const resealed = (await resealCredentials(tx)) + (await resealConfig(tx))
+        // whoever seals at this moment with the old key is met by the next change of keys
+        await dropOldKeys(tx, 'credential', hourMs)
+        return { keys: { token, credential, resealed } }
+      })
+    },
+  }),
+]
