@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { HostNetwork, MachineDiagnostics, MachineSpec } from '@pileus/contract/agent.ts'
@@ -225,6 +225,27 @@ test(
     host.wish(small, null)
     await host.until(small, ({ power, ready: isReady }) => power === 'absent' && isReady)
     assert.deepEqual(await readdir(join(host.dataDir, 'machines')), [])
+  },
+)
+
+test(
+  'a QEMU of a start that nobody could follow up is ended, and the machine starts',
+  { skip: whyNoGuests(), timeout: 300_000 },
+  async (t) => {
+    const host = await testHost(t)
+    const folder = join(host.dataDir, 'machines', 'm-mute')
+    host.wish('m-mute', tinySpec('m-mute', host.image))
+    await host.until('m-mute', ({ power, ready }) => power === 'running' && ready)
+    const [pid] = await host.processes('m-mute')
+    // As if the agent had died before it saw the guest run, and another start had taken the socket's place.
+    await host.killAndStart(async () => {
+      const state = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')) as Record<string, unknown>
+      await writeFile(join(folder, 'state.json'), JSON.stringify({ ...state, started: false }))
+      await rm(join(folder, 'run', 'qmp.sock'))
+    })
+    await host.until('m-mute', ({ power, ready }) => power === 'running' && ready)
+    const after = await host.processes('m-mute')
+    assert.ok(after.length === 1 && after[0] !== pid)
   },
 )
 

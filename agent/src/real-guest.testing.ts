@@ -40,7 +40,7 @@ export interface TestHost {
   /** Serves a file as an image. */
   serve(imageId: string, path: string, format: ImageSource['format']): ImageSource
   /** Kills the agent as the kernel would, and starts it again. */
-  killAndStart(): Promise<void>
+  killAndStart(between?: () => Promise<void>): Promise<void>
   /** Kills the agent as soon as it says that it begins this action, `afterMs` later, and starts it again. */
   killAt(action: string, afterMs?: number): Promise<void>
   /** Sends a newer wish for the machine. */
@@ -155,8 +155,9 @@ export async function testHost(t: TestContext): Promise<TestHost> {
     image,
     serve,
     ask,
-    async killAndStart() {
+    async killAndStart(between) {
       await kill()
+      await between?.()
       statuses.clear()
       await start()
     },

@@ -71,7 +71,7 @@ export async function act(
       progress('stopping')
       const meant = state.started ? (await keep({ ...state, started: false })).state : state
       if (action.gentlyMs > 0) await qmp?.do('quit').catch(() => {}) // it may end before it answers
-      await endProcess(folder, spec.id, action.gentlyMs)
+      await endProcess(folder, spec.id, qmp === undefined ? 0 : action.gentlyMs)
       return { state: meant }
     }
   }

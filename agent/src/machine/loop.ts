@@ -37,6 +37,7 @@ const firstRetryMs = 500
 const longestRetryMs = 15_000
 // So many failures in a row are no accident: the owner is told, and nothing more is tried for this wish.
 const mostFailures = 6
+const mostMuteLooks = 3
 const unstickMs = 10_000
 // Looked at even when nothing seems to happen: the world may change without telling.
 const idleMs = 30_000
@@ -104,6 +105,9 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
     const phase = await look().catch((error: unknown): Phase => {
       // A QEMU that does not answer is only ever given up when its owner says so.
       if (isHardRestartOwed(now, state)) return 'broken'
+      // Two starts, of a killed agent and of this one, may have met: then one holds the disks, the other the sockets. It
+      // was never seen to run, so it can be ended.
+      if (!state.started && failures >= mostMuteLooks) return 'broken'
       throw error
     })
     const restartSerial = state.restartSerial ?? 0
