@@ -60,3 +60,11 @@ export async function emptyWorld(cloud: ComputeCloud): Promise<void> {
   const [claims] = await cloud.db.rows<{ n: number }>(claimCount)
   assert.equal(claims?.n, 0)
 }
+
+/** A server of the member's, built; returns its id. */
+export async function makeServer(cloud: ComputeCloud, more: Record<string, unknown> = {}): Promise<string> {
+  const answer = await cloud.as('member').post('/compute/v2.1/servers', serverBody(cloud, more))
+  assert.equal(answer.status, 202, answer.text)
+  await cloud.runTasks()
+  return answer.json.server.id as string
+}
