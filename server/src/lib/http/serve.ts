@@ -364,6 +364,9 @@ function databaseRefusal(error: unknown): Fault | undefined {
   ) {
     return new Fault('invalid', 'A value in the request is out of range or of the wrong form.')
   }
+  // a row that was looked at was removed, or one like it made, before this request's own write
+  if (code === '23503' || code === '23505')
+    return new Fault('conflict', 'Something else was changed at the same moment; look again, then try again.')
   if (code === '57P01' || code === '57P03' || code === '08006' || code === '53300')
     return new Fault('unavailable', 'The database is not available; try again in a moment.')
   return undefined

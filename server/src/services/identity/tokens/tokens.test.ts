@@ -98,6 +98,8 @@ test('forged, cut, changed and expired tokens are nobody’s', async (t) => {
     otherSerial,
     changed,
     token.slice(0, -4),
+    `${token}A`,
+    `${token}=`,
     token.slice(0, 20),
     'AA',
     'x'.repeat(5000),
