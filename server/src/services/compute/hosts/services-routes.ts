@@ -52,7 +52,7 @@ async function zones({ db, region }: Pick<Request, 'db' | 'region'>) {
 }
 
 /** Before 2.53 the path says what to do, and the body with which host. */
-async function updateByHost(req: Request<unknown>, body: Static<typeof ByHost>) {
+async function updateByHost(req: Omit<Request, 'body'>, body: Static<typeof ByHost>) {
   const asked = req.params['service']!
   if (body.binary !== binary)
     invalid(`Updating a ${body.binary} service is not supported. Only nova-compute services can be updated.`)
@@ -90,7 +90,7 @@ async function byServiceId({ db, region, params }: Pick<Request, 'db' | 'region'
   return all.find((host) => host.serviceId === id || String(host.n) === id) ?? notFound('Service', id)
 }
 
-async function updateById(req: Request<unknown>, body: Static<typeof ById>) {
+async function updateById(req: Omit<Request, 'body'>, body: Static<typeof ById>) {
   const { status, disabled_reason: reason, forced_down: down } = body
   const id = req.params['service']!
   if (!isUuid(id)) invalid(`Invalid uuid ${id}`)

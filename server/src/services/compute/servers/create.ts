@@ -50,7 +50,7 @@ export async function createServers(
   wish: ServersWish,
   origin: Omit<StartOptions, 'key'>,
 ): Promise<Server[]> {
-  const { minCount, maxCount, networks, securityGroups, actor, hostname, ...shared } = wish
+  const { minCount: _, maxCount, networks, securityGroups, actor, hostname, ...shared } = wish
   const { region, projectId, flavor } = wish
   if (maxCount > 1 && networks !== 'auto' && networks !== 'none' && networks.some((nic) => nic.portId ?? nic.fixedIp))
     conflict('Several servers cannot share a port or a fixed address: ask for one server, or for networks only.')

@@ -48,7 +48,7 @@ export const versionRootRoutes = [
     path: '/:anything',
     policy: 'public',
     async handle({ view, params }) {
-      if (/^v/.test(params['anything']!)) notFound('Version', params['anything']!)
+      if (params['anything']!.startsWith('v')) notFound('Version', params['anything']!)
       const { id, status, links, 'media-types': types } = versionDocument(baseOf(view.baseUrl))
       return reply({ status: 300, body: { choices: [{ id, status, links: links.slice(0, 1), 'media-types': types }] } })
     },

@@ -7,7 +7,7 @@ import { parseVersion } from '#lib/microversion.ts'
 import { requireAbility, startChange } from './apply.ts'
 import { deleteServer } from './delete.ts'
 import { changeServer, type NewServer, type Server } from './model.ts'
-import { canonical, makePassword, filesOf, imageFor, keyOf, metadataOf, userDataOf } from './wish.ts'
+import { canonical, makePassword, filesOf, imageFor, keyOf, metadataOf, userDataOf } from './requests.ts'
 import { requireUnlocked, showChanged } from './routes.ts'
 import { ChangePassword, ConsoleOutput, Lock, Nothing, Reboot, Rebuild, ResetState } from './schema.ts'
 import { type ChangeName, states, words } from './states.ts'
@@ -15,6 +15,11 @@ import { serverTarget } from './target.ts'
 import { updateServer } from './update.ts'
 
 const accepted = () => reply({ status: 202 })
+/** Without the control characters that no terminal needs: NUL and its like only harm a reader. */
+function printable(text: string): string {
+  return Array.from(text, (c) => (c < ' ' && !'\t\n\r\u001b'.includes(c) ? '' : c)).join('')
+}
+
 type Asked = Pick<Request, 'db' | 'world' | 'origin' | 'actor'>
 
 async function change(req: Asked, row: Server, name: ChangeName, set?: Partial<NewServer>) {
@@ -135,8 +140,7 @@ export const serverActions = actions('/servers/:id/action', {
       const asked = body?.length ?? -1
       const lines = Number(asked) < 0 ? null : Number(asked)
       const output = await world.drivers(region).compute.consoleOutput(row.id, row.host, lines)
-      // characters that JSON or a terminal would choke on never help a reader
-      return { output: output.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f]/g, '') }
+      return { output: printable(output) }
     },
   }),
   'os-resetState': action({

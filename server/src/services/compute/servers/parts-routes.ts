@@ -13,7 +13,7 @@ import { Tag } from './schema.ts'
 import { serverTarget } from './target.ts'
 import { updateServer } from './update.ts'
 import { addressesOf } from './views.ts'
-import { metadataOf } from './wish.ts'
+import { metadataOf } from './requests.ts'
 
 type Asked = Pick<Request, 'db' | 'region' | 'actor'>
 
