@@ -103,3 +103,15 @@ test('health, readiness and metrics', async (t) => {
     /pileus_http_request_seconds_count\{service="identity",method="GET"/,
   )
 })
+
+test('a region stands before the mount of a regional service, and must exist', async (t) => {
+  const cloud = await testCloud(t)
+  const member = cloud.as('member')
+  const made = await member.post('/regions/local/image/v2/images', { name: 'a' })
+  assert.equal(made.status, 201, made.text)
+  assert.match(made.headers['location'] ?? '', /^http:\/\/cloud\.test\/regions\/local\/image\/v2\/images\//)
+  assert.equal((await member.get(`/image/v2/images/${made.json.id}`)).status, 200)
+  assert.equal((await member.get('/regions/elsewhere/image/v2/images')).status, 404)
+  assert.equal((await member.get('/regions/%E0%A4%A/image/v2/images')).status, 400)
+  assert.equal((await member.get('/regions/local/identity/v3')).status, 404)
+})

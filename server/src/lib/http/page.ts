@@ -128,7 +128,9 @@ function asBadMarker(marker: string) {
 // A column that may be null sorts as if it were empty, so that comparison with a marker is total.
 function key(column: PgColumn): SQL {
   if (column.notNull) return sql`${column}`
-  return column.dataType.startsWith('string') ? sql`coalesce(${column}::text, '')` : sql`coalesce(${column}, '-infinity')`
+  return column.dataType.startsWith('string')
+    ? sql`coalesce(${column}::text, '')`
+    : sql`coalesce(${column}, '-infinity')`
 }
 
 function behind(sorts: Sort[], values: unknown[]): SQL | undefined {

@@ -64,6 +64,7 @@ export function makeServer(options: ServeOptions): FastifyInstance {
     requestTimeout: 0,
     bodyLimit: Number.MAX_SAFE_INTEGER, // each route limits its own
     forceCloseConnections: true,
+    rewriteUrl: (raw) => withoutRegion(services, raw),
     frameworkErrors: (error, req, res) => {
       void writeFault(
         res as unknown as FastifyReply,
@@ -76,31 +77,25 @@ export function makeServer(options: ServeOptions): FastifyInstance {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_req, payload, done) => done(null, payload))
 
-  const patterns: { method: string; pattern: RegExp }[] = []
+  const patterns: RegExp[] = []
   for (const service of services) {
     const enforcer = makeEnforcer(service.policies, readOverrides(config.policyDir, service.name))
-    const mounts = service.regional ? [service.mount, `/regions/:region${service.mount}`] : [service.mount]
-    for (const mount of mounts) {
-      const all = [
-        ...service.routes.map((route) => ({ route, path: `${mount}${service.prefix}${route.path}` })),
-        ...(service.rootRoutes ?? []).map((route) => ({ route, path: `${mount}${route.path}` })),
-      ]
-      const explicitHeads = new Set(all.filter(({ route }) => route.method === 'HEAD').map(({ path }) => path))
-      for (const { route, path } of all) {
-        const handler = makeHandler(options, service, enforcer, route, path)
-        const url = path === '' ? '/' : path
-        const head = route.method === 'GET' && !explicitHeads.has(path)
-        app.route({ method: head ? ['GET', 'HEAD'] : route.method, url, handler })
-        patterns.push({
-          method: route.method,
-          pattern: new RegExp(`^${url.replaceAll(/:[A-Za-z]+/g, '[^/]+').replaceAll('*', '.*')}/?$`),
-        })
-      }
+    const { mount, prefix } = service
+    const all = [
+      ...service.routes.map((route) => ({ route, path: `${mount}${prefix}${route.path}` })),
+      ...(service.rootRoutes ?? []).map((route) => ({ route, path: `${mount}${route.path}` })),
+    ]
+    const explicitHeads = new Set(all.filter(({ route }) => route.method === 'HEAD').map(({ path }) => path))
+    for (const { route, path } of all) {
+      const handler = makeHandler(options, service, enforcer, route, path)
+      const head = route.method === 'GET' && !explicitHeads.has(path)
+      app.route({ method: head ? ['GET', 'HEAD'] : route.method, url: path, handler })
+      patterns.push(new RegExp(`^${path.replaceAll(/:[A-Za-z]+/g, '[^/]+').replaceAll('*', '.*')}/?$`))
     }
   }
   app.setNotFoundHandler((req, res) => {
     const path = req.url.split('?')[0] ?? ''
-    const known = patterns.some(({ pattern }) => pattern.test(path))
+    const known = patterns.some((pattern) => pattern.test(path))
     const fault = known
       ? new Fault('methodNotAllowed', `The method ${req.method} is not allowed for this resource.`)
       : new Fault('notFound', 'The resource could not be found.')
@@ -113,8 +108,23 @@ export function makeServer(options: ServeOptions): FastifyInstance {
   return app
 }
 
-function serviceAt(services: readonly Service[], url: string): Service | undefined {
-  const path = url.replace(/^\/regions\/[^/]+/, '')
+// The region that a request's path named. Regions share one table of routes: what stands before the mount is taken off
+// before the router sees it.
+const regionOf = new WeakMap<object, string>()
+
+function withoutRegion(services: readonly Service[], raw: { url?: string | undefined }): string {
+  const url = raw.url ?? '/'
+  const match = /^\/regions\/([^/?]+)(\/.*)$/.exec(url)
+  if (!match || !serviceAt(services, match[2]!)?.regional) return url
+  try {
+    regionOf.set(raw, decodeURIComponent(match[1]!))
+    return match[2]!
+  } catch {
+    return url // the router refuses what cannot be decoded
+  }
+}
+
+function serviceAt(services: readonly Service[], path: string): Service | undefined {
   return services.find(({ mount }) => path === mount || path.startsWith(`${mount}/`) || path.startsWith(`${mount}?`))
 }
 
@@ -148,7 +158,8 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
         res.headers(versionHeaders(service.versions, version))
       }
       const params = raw.params as Record<string, string>
-      const region = params['region'] ?? config.region
+      const named = regionOf.get(raw.raw)
+      const region = named ?? config.region
       if (region !== config.region && !knowsRegion(region)) notFound('Region', region)
       if (service.uuidParams)
         for (const [name, value] of Object.entries(params))
@@ -168,7 +179,7 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
         throw new Fault('notFound', 'The resource could not be found.')
       }
       const query = readQuery(raw)
-      const prefix = params['region'] === undefined ? '' : `/regions/${params['region']}`
+      const prefix = named === undefined ? '' : `/regions/${encodeURIComponent(named)}`
       const view = {
         version,
         actor,
@@ -190,7 +201,7 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
         view,
         region,
         requestId,
-        url: `${base}${raw.url.split('?')[0]}`,
+        url: `${base}${prefix}${raw.url.split('?')[0]}`,
         remoteAddress: raw.ip,
         get log() {
           return log.child({ request: requestId })
@@ -269,7 +280,7 @@ function tokenOf(raw: FastifyRequest): string {
 }
 
 function requireAccess(service: Service, rules: readonly AccessRule[], raw: FastifyRequest): void {
-  const path = (raw.url.split('?')[0] ?? '').replace(/^\/regions\/[^/]+/, '').slice(service.mount.length)
+  const path = (raw.url.split('?')[0] ?? '').slice(service.mount.length)
   const services = service.catalog.map(({ type }) => type)
   if (!accessAllowed(rules, { services, method: raw.method, path }))
     throw new Fault('unauthenticated', 'The application credential has no access rule for this request.')
@@ -344,7 +355,8 @@ function send(res: FastifyReply, status: number, content: unknown): FastifyReply
   res.code(status)
   if (content === undefined) return res.send()
   if (typeof content === 'string' || Buffer.isBuffer(content) || isReadable(content)) return res.send(content)
-  return res.header('content-type', 'application/json').send(JSON.stringify(content))
+  // a Buffer, for Node would make room for three bytes a character of a string
+  return res.header('content-type', 'application/json').send(Buffer.from(JSON.stringify(content)))
 }
 
 function isReadable(content: unknown): content is Readable {
