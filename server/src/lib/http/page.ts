@@ -128,9 +128,10 @@ function asBadMarker(marker: string) {
 // A column that may be null sorts as if it were empty, so that comparison with a marker is total.
 function key(column: PgColumn): SQL {
   if (column.notNull) return sql`${column}`
-  return column.dataType.startsWith('string')
-    ? sql`coalesce(${column}::text, '')`
-    : sql`coalesce(${column}, '-infinity')`
+  if (column.dataType.startsWith('string')) return sql`coalesce(${column}::text, '')`
+  // no size, count or limit is as small as this
+  if (/^(number|bigint)/.test(column.dataType)) return sql`coalesce(${column}, -2147483648)`
+  return sql`coalesce(${column}, '-infinity')`
 }
 
 function behind(sorts: Sort[], values: unknown[]): SQL | undefined {

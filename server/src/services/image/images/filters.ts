@@ -14,7 +14,12 @@ const listed = {
   disk_format: image.diskFormat,
 } as const
 const exact = { owner: image.projectId, checksum: image.checksum, os_hash_value: image.sha512 } as const
-const numbers = { min_disk: image.minDisk, min_ram: image.minRam } as const
+const numbers = {
+  min_disk: image.minDisk,
+  min_ram: image.minRam,
+  size: image.size,
+  virtual_size: image.virtualSize,
+} as const
 const times = { created_at: image.createdAt, updated_at: image.updatedAt } as const
 const operators = { gt: sql`>`, gte: sql`>=`, eq: sql`=`, neq: sql`<>`, lt: sql`<`, lte: sql`<=` } as const
 const notFilters = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'visibility', 'member_status'])

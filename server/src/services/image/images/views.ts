@@ -3,6 +3,9 @@ import { view, type Viewer } from '#lib/view.ts'
 import type { Task } from '#lib/task.ts'
 import type { Image } from './model.ts'
 
+// Where the data of every image lies; /info/stores says more.
+const theStore = 'disk'
+
 const fields = view<Image>(['image', 'images'], {
   id: (i) => i.id,
   name: (i) => i.name,
@@ -21,6 +24,7 @@ const fields = view<Image>(['image', 'images'], {
   min_disk: (i) => i.minDisk,
   min_ram: (i) => i.minRam,
   tags: (i) => i.tags,
+  stores: (i) => (i.status === 'active' || i.status === 'deactivated' ? theStore : undefined),
   created_at: (i) => isoSeconds(i.createdAt),
   updated_at: (i) => isoSeconds(i.updatedAt),
   self: (i) => `/v2/images/${i.id}`,
