@@ -185,7 +185,7 @@ test('lists are paged and filtered', async (t) => {
   assert.deepEqual(await names('tag=t-b'), ['b'])
   assert.deepEqual(await names('min_ram=512'), ['a'])
   assert.deepEqual(await names('size=7'), [])
-  for (const column of ['size', 'min_disk', 'updated_at', 'status'])
+  for (const column of ['size', 'disk_format', 'updated_at', 'status'])
     assert.equal((await names(`sort=${column}:desc&limit=2`)).length, 2)
   const bySize = await member.get(`${v2}/images?sort=size:asc&limit=2`)
   assert.equal((await member.get(`/image${bySize.json.next}`)).json.images.length, 1)
