@@ -103,12 +103,12 @@ function onOne(method: Method, policy: string, handle: (req: Request, row: Appli
     method,
     path: `${path}/:id`,
     policy,
-    target: owner,
-    policyTarget: aboutOwner,
-    async handle(req, userId) {
+    target: async ({ db, params }) => ({ row: await findApplicationCredential(db, params['id']!) }),
+    // whose it is counts, not whose the path says it is
+    policyTarget: ({ row }, { params }) => aboutOwner(row?.userId ?? params['userId']!),
+    async handle(req, { row }) {
       requireOwnToken(req)
-      const row = await findApplicationCredential(req.db, req.params['id']!)
-      if (!row || row.userId !== userId) return notFound('Application credential', req.params['id']!)
+      if (!row || row.userId !== req.params['userId']) return notFound('Application credential', req.params['id']!)
       return handle(req, row)
     },
   })

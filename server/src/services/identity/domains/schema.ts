@@ -13,4 +13,4 @@ export const CreateDomain = requestOf('domain', {
   explicit_domain_id: Type.Optional(Type.String({ pattern: '^[a-f0-9]{32}$' })),
   ...rest,
 })
-export const UpdateDomain = requestOf('domain', { name: Type.Optional(nameOf(64)), ...rest }, { minProperties: 1 })
+export const UpdateDomain = requestOf('domain', { name: Type.Optional(nameOf(64)), ...rest })

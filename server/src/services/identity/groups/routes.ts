@@ -128,7 +128,7 @@ export const groupRoutes = [
     ...on,
     async handle(req, { id }) {
       const { db, query } = req
-      const filter = { ...readUserFilter(query), inGroup: id }
+      const filter = { ...readUserFilter(query), inGroup: id, within: req.actor.domainId ?? undefined }
       const { rows, more } = await listUsers(db, filter, readIdentityPage(query))
       return userView.list(rows, req, more)
     },

@@ -16,18 +16,14 @@ export const CreateProject = requestOf('project', {
   tags: Type.Optional(Tags),
   options: Type.Optional(ResourceOptions),
 })
-export const UpdateProject = requestOf(
-  'project',
-  {
-    name: Type.Optional(projectName),
-    domain_id: Type.Optional(nullable(Id)),
-    parent_id: Type.Optional(nullable(Id)),
-    is_domain: Type.Optional(Type.Boolean()),
-    description: Type.Optional(Description),
-    enabled: Type.Optional(Enabled),
-    tags: Type.Optional(Tags),
-    options: Type.Optional(ResourceOptions),
-  },
-  { minProperties: 1 },
-)
+export const UpdateProject = requestOf('project', {
+  name: Type.Optional(projectName),
+  domain_id: Type.Optional(nullable(Id)),
+  parent_id: Type.Optional(nullable(Id)),
+  is_domain: Type.Optional(Type.Boolean()),
+  description: Type.Optional(Description),
+  enabled: Type.Optional(Enabled),
+  tags: Type.Optional(Tags),
+  options: Type.Optional(ResourceOptions),
+})
 export const ReplaceTags = Type.Object({ tags: Tags }, { additionalProperties: false })

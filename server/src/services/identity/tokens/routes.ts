@@ -3,15 +3,13 @@ import { one } from '#lib/http/page.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { readCatalog } from '../catalog/model.ts'
 import { change } from '../change.ts'
-import { flag } from '../lists.ts'
+import { flag, listLinks } from '../lists.ts'
+import { keystoneTime, readTime } from '../time.ts'
 import { issueToken } from './issue.ts'
 import type { ResolvedToken, TokenReader } from './resolve.ts'
-import { revokeToken } from './revoke.ts'
+import { graceMs, listRevocations, revokeToken } from './revoke.ts'
 import { CreateToken } from './schema.ts'
 import { tokenView } from './views.ts'
-
-/** How long after its end a token is still shown to a service that asks for it (`allow_expired`), as Keystone's default. */
-const graceMs = 48 * 3_600_000
 
 function subject(req: Pick<Request, 'headers'>): string {
   const token = req.headers['x-subject-token']
@@ -92,6 +90,22 @@ export function tokenRoutes(reader: TokenReader) {
       policyTarget: about,
       async handle({ db }, { claims }) {
         await change(db, (tx) => revokeToken(tx, claims))
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/OS-REVOKE/events',
+      policy: 'identity:list_revoke_events',
+      async handle(req) {
+        const since = one(req.query, 'since')
+        const rows = await listRevocations(req.db, since === undefined ? undefined : readTime(since, 'since'))
+        return {
+          events: rows.map(({ auditId, revokedAt }) => ({
+            audit_id: auditId,
+            issued_before: keystoneTime(revokedAt.getTime()),
+          })),
+          ...listLinks(req),
+        }
       },
     }),
   ]

@@ -141,6 +141,11 @@ test('a token without a scope leads to one with a scope, which ends no later', a
     headers: { 'x-auth-token': unscoped, 'x-subject-token': unscoped },
   })
   assert.equal((await person.get('/auth/projects')).status, 401)
+  const { events } = (await asAdmin(cloud).get('/OS-REVOKE/events')).json
+  assert.deepEqual(
+    events.map((event: { audit_id: string }) => event.audit_id),
+    [first.json.token.audit_ids[0]],
+  )
   assert.equal((await withToken(cloud, second.headers['x-subject-token']!).get('/auth/catalog')).status, 200)
 })
 

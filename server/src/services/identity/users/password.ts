@@ -2,6 +2,7 @@
 // the whole machine.
 import { argon2 as argon2Callback, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
+import { Fault } from '#lib/fault.ts'
 
 const argon2 = promisify(argon2Callback)
 
@@ -15,8 +16,13 @@ export function setPasswordConcurrency(count: number): void {
   free = count
 }
 
+/** More than this many waiting means minutes for the last one: better told at once. */
+const mostWaiting = 1000
+
 async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
   if (free > 0) free--
+  else if (waiting.length >= mostWaiting)
+    throw new Fault('tooMany', 'Too many are signing in at this moment; try again soon.')
   else await new Promise<void>((go) => waiting.push(go))
   try {
     return await work()

@@ -177,7 +177,12 @@ export const userRoutes = [
     about: (row, { params }) => ({ user_id: params['id'], ...aboutUser(row) }),
     async handle(req, { id }) {
       const { db, query } = req
-      const filter = { text: readTextFilters(query, ['name', 'domain_id']), withMember: id }
+      const filter = {
+        text: readTextFilters(query, ['name', 'domain_id']),
+        withMember: id,
+        // one's own groups are shown wherever they are
+        within: id === req.actor.userId ? undefined : (req.actor.domainId ?? undefined),
+      }
       const { rows, more } = await listGroups(db, filter, readIdentityPage(query))
       return groupView.list(rows, req, more)
     },
