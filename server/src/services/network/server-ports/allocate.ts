@@ -50,7 +50,7 @@ export async function allocateServerPorts(tx: Tx, at: At, wish: ServerPortsWish)
   return portsOfServer(tx, wish.serverId)
 }
 
-/** The networks that a project's servers may be on without naming one, oldest first. */
+/** The network that a project's servers are on without naming one. An external network must be named. */
 async function chooseNetwork(tx: Tx, at: At, { projectId }: ServerPortsWish): Promise<NicWish[]> {
   const rows = await tx
     .select({ id: network.id, name: network.name })
@@ -59,6 +59,7 @@ async function chooseNetwork(tx: Tx, at: At, { projectId }: ServerPortsWish): Pr
       and(
         eq(network.region, at.region),
         networksOf(projectId, false),
+        sql`not (${network.external} and not ${network.shared})`,
         sql`exists (select 1 from subnet s where s.network_id = ${network.id})`,
       ),
     )
@@ -103,7 +104,7 @@ export async function requireNetwork(tx: Tx, at: At, id: string, actor: Asker): 
       })
     : undefined
   if (!on) return invalid(`Network ${id} could not be found.`, { code: 'NetworkNotFound' })
-  if (on.external && !on.shared && !actor.isAdmin && on.projectId !== actor.projectId)
+  if (on.external && !on.shared && !actor.isAdmin)
     forbidden(`It is not allowed to create an interface on external network ${id}.`, {
       code: 'ExternalNetworkAttachForbidden',
     })
