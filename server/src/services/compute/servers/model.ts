@@ -96,6 +96,8 @@ const listed = {
 export const listedServer = pgTable('server', listed)
 /** What a list without detail shows. */
 export const briefServer = pgTable('server', { id: listed.id, name: listed.name })
+/** An id and the stamp of the row's version: it changes whenever the row does. */
+export const stampedServer = pgTable('server', { id: listed.id, stamp: text('xmin').notNull() })
 export type ListedServer = typeof listedServer.$inferSelect
 
 export const server = pgTable('server', {

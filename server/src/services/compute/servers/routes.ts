@@ -9,7 +9,8 @@ import { isUp, listHosts } from '../hosts/model.ts'
 import { createServers } from './create.ts'
 import { deleteServer } from './delete.ts'
 import { serverFilter } from './filters.ts'
-import { briefServer, type ListedServer, listedServer as s, type Server, server } from './model.ts'
+import { briefServer, type ListedServer, listedServer as s, type Server, server, stampedServer } from './model.ts'
+import { listedRows } from './rows.ts'
 import { CreateServer, UpdateServer } from './schema.ts'
 import { serverTarget } from './target.ts'
 import { updateServer } from './update.ts'
@@ -73,8 +74,9 @@ async function listServers(req: Request, detail: boolean) {
     const { rows, more } = await listPage(req.db, briefServer, s.id, where, page).catch(badPattern)
     return serverBrief.list(rows, req.view, linksOf(req, rows, more))
   }
-  const { rows, more } = await listPage(req.db, s, s.id, where, page).catch(badPattern)
-  return serverDetail.list(await shown(req, rows), req.view, linksOf(req, rows, more))
+  const { rows: stamps, more } = await listPage(req.db, stampedServer, s.id, where, page).catch(badPattern)
+  const rows = await listedRows(req.db, stamps)
+  return serverDetail.list(await shown(req, rows), req.view, linksOf(req, stamps, more))
 }
 
 function linksOf(req: Request, rows: readonly { id: string }[], more: boolean) {
