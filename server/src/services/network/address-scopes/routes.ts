@@ -8,10 +8,11 @@ import { view } from '#lib/view.ts'
 import { addressScope, type AddressScope, subnetPool } from '../model.ts'
 import { requireMembers } from '../policy.ts'
 import { grantToAll, removeGrants } from '../rbac/model.ts'
-import { asked, askerOf, oneOrMany, only, ownerOf } from '../rest/body.ts'
+import { asked, askerOf, ownerOf } from '../rest/body.ts'
 import { Bool, maybeTruth, Name, owner, ownerShown, truth } from '../rest/fields.ts'
 import { type Filters, pick, standardFilters } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
+import { oneOrMany, only } from '../rest/schema.ts'
 import { getScope, scopesFor } from '../subnet-pools/model.ts'
 
 const ScopeCreate = strict({
@@ -34,7 +35,7 @@ const scopeFilters: Filters = {
   ip_version: addressScope.ipVersion,
   shared: addressScope.shared,
 }
-const target = (req: Request<unknown>) => getScope(req.db, req.region, req.params['id']!, askerOf(req))
+const target = (req: Request) => getScope(req.db, req.region, req.params['id']!, askerOf(req))
 
 export const addressScopeRoutes = [
   route({

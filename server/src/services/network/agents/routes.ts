@@ -37,7 +37,7 @@ function shown(row: NetworkHost): Record<string, unknown> {
   }
 }
 
-async function agents(req: Request<unknown>) {
+async function agents(req: Request) {
   const rows = await req.db
     .select()
     .from(networkHost)

@@ -10,10 +10,11 @@ import { floatingIp, type FloatingIp, network, port, type PortRow, subnet } from
 import { getNetwork, networksOf } from '../networks/model.ts'
 import { requireMembers } from '../policy.ts'
 import { readDnsName } from '../ports/rules.ts'
-import { asked, askerOf, oneOrMany, only, ownerOf, requireRevision } from '../rest/body.ts'
+import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
 import { Description, Dns, Id, nullable, owner, ownerShown, standard } from '../rest/fields.ts'
 import { type Filters, pick, standardFilters } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
+import { oneOrMany, only } from '../rest/schema.ts'
 import {
   createFloatingIp,
   deleteFloatingIp,
@@ -82,7 +83,7 @@ const floatingIpFilters: Filters = {
   dns_domain: floatingIp.dnsDomain,
 }
 
-async function target(req: Request<unknown>): Promise<FloatingIp> {
+async function target(req: Request): Promise<FloatingIp> {
   const id = req.params['id']!
   const { isAdmin, projectId } = askerOf(req)
   const [found] = await req.db
@@ -98,7 +99,7 @@ async function target(req: Request<unknown>): Promise<FloatingIp> {
   return found ?? notFound('Floating IP', id)
 }
 
-async function shown(req: Request<unknown>, rows: readonly FloatingIp[]): Promise<ShownFloatingIp[]> {
+async function shown(req: Request, rows: readonly FloatingIp[]): Promise<ShownFloatingIp[]> {
   const ids = rows.flatMap(({ portId }) => portId ?? [])
   const ports = ids.length === 0 ? [] : await req.db.select().from(port).where(inArray(port.id, ids))
   return rows.map((row) => Object.assign(row, { port: ports.find(({ id }) => id === row.portId) }))
@@ -116,7 +117,7 @@ function targetOf(body: Static<typeof FloatingIpUpdate>): NewFloatingIp['target'
   return { portId, fixedAddress }
 }
 
-async function newFloatingIp(req: Request<unknown>, body: FloatingIpCreate): Promise<NewFloatingIp> {
+async function newFloatingIp(req: Request, body: FloatingIpCreate): Promise<NewFloatingIp> {
   requireMembers(req.require, 'create_floatingip', body)
   const on = await getNetwork(req.db, req.region, body.floating_network_id, askerOf(req))
   const address = body.floating_ip_address == null ? undefined : canonical(body.floating_ip_address)

@@ -52,7 +52,7 @@ async function describe(db: Db, networks: readonly Network[], version: number | 
   })
 }
 
-function find(req: Request<unknown>, where: SQL | undefined) {
+function find(req: Request, where: SQL | undefined) {
   return req.db
     .select()
     .from(network)

@@ -7,10 +7,11 @@ import { newId } from '#lib/id.ts'
 import { view } from '#lib/view.ts'
 import { cidrOf, formatCidr, overlaps, parseCidr } from '../addresses.ts'
 import { meteringLabel, type MeteringLabel, meteringLabelRule, type MeteringLabelRule } from '../model.ts'
-import { asked, oneOrMany, ownerOf } from '../rest/body.ts'
+import { asked, ownerOf } from '../rest/body.ts'
 import { Bool, Description, Id, maybeTruth, Name, owner, ownerShown } from '../rest/fields.ts'
 import { type Filters, pick } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
+import { oneOrMany } from '../rest/schema.ts'
 
 const LabelCreate = strict({
   ...owner,
@@ -65,14 +66,14 @@ const ruleFilters: Filters = {
   destination_ip_prefix: meteringLabelRule.destinationCidr,
 }
 
-async function getLabel(req: Request<unknown>, id: string): Promise<MeteringLabel> {
+async function getLabel(req: Request, id: string): Promise<MeteringLabel> {
   const [found] = await req.db
     .select()
     .from(meteringLabel)
     .where(and(eq(meteringLabel.region, req.region), eq(meteringLabel.id, id)))
   return found ?? notFound('Metering Label', id)
 }
-async function getRule(req: Request<unknown>): Promise<MeteringLabelRule> {
+async function getRule(req: Request): Promise<MeteringLabelRule> {
   const [found] = await req.db
     .select()
     .from(meteringLabelRule)
@@ -86,7 +87,7 @@ function prefixOf(text: string | null | undefined): string | null {
   return cidr ? formatCidr(cidr) : invalid(`'${text}' is not a valid CIDR.`, { code: 'InvalidInput' })
 }
 
-async function newRule(req: Request<unknown>, body: RuleCreate) {
+async function newRule(req: Request, body: RuleCreate) {
   const label = await getLabel(req, body.metering_label_id)
   const remoteCidr = prefixOf(body.remote_ip_prefix)
   const sourceCidr = prefixOf(body.source_ip_prefix)

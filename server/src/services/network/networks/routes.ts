@@ -16,7 +16,7 @@ import { CreateNetworks, type NetworkCreate, UpdateNetwork } from './schema.ts'
 import { updateNetwork, type NetworkChange } from './update.ts'
 import { networkView, type ShownNetwork } from './views.ts'
 
-const target = (req: Request<unknown>) => getNetwork(req.db, req.region, req.params['id']!, askerOf(req))
+const target = (req: Request) => getNetwork(req.db, req.region, req.params['id']!, askerOf(req))
 
 const networkFilters: Filters = {
   ...standardFilters(network),
@@ -41,7 +41,7 @@ const networkFilters: Filters = {
 }
 
 /** What the view needs besides the rows: their subnets, and what is shared with the project by name. */
-async function shown(req: Request<unknown>, rows: readonly Network[]): Promise<ShownNetwork[]> {
+async function shown(req: Request, rows: readonly Network[]): Promise<ShownNetwork[]> {
   if (rows.length === 0) return []
   const ids = rows.map(({ id }) => id)
   const [subnets, shared] = await Promise.all([
@@ -71,7 +71,7 @@ async function shown(req: Request<unknown>, rows: readonly Network[]): Promise<S
   })
 }
 
-function newNetwork(req: Request<unknown>, body: NetworkCreate): NewNetwork {
+function newNetwork(req: Request, body: NetworkCreate): NewNetwork {
   requireMembers(req.require, 'create_network', body)
   const kind = body['provider:network_type'] ?? 'vxlan'
   const physical = body['provider:physical_network'] ?? undefined

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { strict } from '#lib/http/schema.ts'
-import { oneOrMany, only } from '../rest/body.ts'
 import { Bool, Description, Name, nullable, owner, Zones } from '../rest/fields.ts'
+import { oneOrMany, only } from '../rest/schema.ts'
 
 const common = {
   name: Type.Optional(Name),

@@ -37,7 +37,7 @@ interface Found {
   port: Port
   network: Network
 }
-async function target(req: Request<unknown>): Promise<Found> {
+async function target(req: Request): Promise<Found> {
   const id = req.params['id']!
   const { isAdmin, projectId } = askerOf(req)
   const found = await findPort(req.db, req.region, id)
@@ -55,7 +55,7 @@ const about = (projectId: string, on: Network, deviceOwner = '') => ({
 })
 const policyTarget = ({ port: found, network: on }: Found) => about(found.projectId, on)
 
-async function shown(req: Request<unknown>, rows: readonly Port[]): Promise<ShownPort[]> {
+async function shown(req: Request, rows: readonly Port[]): Promise<ShownPort[]> {
   if (rows.length === 0) return []
   const named = [...new Set(rows.filter(({ fixedIps }) => fixedIps.length > 0).map(({ networkId }) => networkId))]
   const hosts = req.actor.isAdmin ? [...new Set(rows.map(({ host }) => host).filter((host) => host !== ''))] : []
@@ -88,7 +88,7 @@ function wishesOf(fixedIps: PortUpdate['fixed_ips']): FixedIpWish[] | undefined 
 }
 
 function requireAllowed(
-  req: Request<unknown>,
+  req: Request,
   action: 'create_port' | 'update_port',
   body: PortUpdate,
   target: Record<string, unknown>,
@@ -131,7 +131,7 @@ interface Wanted {
   groups: string[] | undefined
 }
 
-function newPort(req: Request<unknown>, body: PortCreate, on: Network): Wanted {
+function newPort(req: Request, body: PortCreate, on: Network): Wanted {
   const projectId = ownerOf(req, body)
   requireAllowed(req, 'create_port', body, about(projectId, on, body.device_owner ?? ''))
   const change = changeOf(body)
@@ -141,7 +141,7 @@ function newPort(req: Request<unknown>, body: PortCreate, on: Network): Wanted {
   return { spec: { ...change, projectId, fixedIps: wishesOf(body.fixed_ips) }, network: on, groups }
 }
 
-async function createAll(tx: Tx, req: Request<unknown>, wanted: readonly Wanted[]): Promise<Port[]> {
+async function createAll(tx: Tx, req: Request, wanted: readonly Wanted[]): Promise<Port[]> {
   for (const [projectId, all] of Map.groupBy(wanted, ({ spec }) => spec.projectId))
     await requireQuota(tx, { service: 'network', region: req.region, projectId }, { port: all.length })
   const subnets = new Map<string, Subnet[]>()

@@ -22,14 +22,14 @@ const UpdateQuota = strict({
   ),
 })
 
-const scopeOf = (req: Request<unknown>, projectId = req.params['project']!): Scope => ({
+const scopeOf = (req: Request, projectId = req.params['project']!): Scope => ({
   service: 'network',
   region: req.region,
   projectId,
 })
 
 /** Everybody may look at their own project's quotas. */
-function requireMine(req: Request<unknown>): void {
+function requireMine(req: Request): void {
   if (req.params['project'] !== req.actor.projectId) req.require('get_quota')
 }
 

@@ -6,10 +6,11 @@ import { strict } from '#lib/http/schema.ts'
 import { requireQuota } from '#lib/quota.ts'
 import { view } from '#lib/view.ts'
 import { rbacActions, rbacObjects, type RbacPolicy, rbacPolicy } from '../model.ts'
-import { asked, askerOf, oneOrMany, only, ownerOf } from '../rest/body.ts'
+import { asked, askerOf, ownerOf } from '../rest/body.ts'
 import { Id, owner, ownerShown } from '../rest/fields.ts'
 import { type Filters, pick } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
+import { oneOrMany, only } from '../rest/schema.ts'
 import { createPolicy, deletePolicy, type NewPolicy, retargetPolicy } from './change.ts'
 import { everyProject } from './model.ts'
 
@@ -42,7 +43,7 @@ const policyFilters: Filters = {
   target_tenant: rbacPolicy.targetProject,
 }
 
-async function target(req: Request<unknown>): Promise<RbacPolicy> {
+async function target(req: Request): Promise<RbacPolicy> {
   const { isAdmin, projectId } = askerOf(req)
   const [found] = await req.db
     .select()
@@ -57,7 +58,7 @@ async function target(req: Request<unknown>): Promise<RbacPolicy> {
   return found ?? notFound('RBAC Policy', req.params['id']!)
 }
 
-function requireTarget(req: Request<unknown>, action: 'create' | 'update', projectId: string, to: string): void {
+function requireTarget(req: Request, action: 'create' | 'update', projectId: string, to: string): void {
   req.require(`${action}_rbac_policy:target_tenant`, { project_id: projectId, target_is_all: to === everyProject })
 }
 

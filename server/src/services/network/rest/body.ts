@@ -1,34 +1,11 @@
 // Bodies as Neutron takes them: `{network: {…}}`, or `{networks: [{…}, …]}` to make several at once.
-import { type Static, type TObject, type TProperties, Type } from 'typebox'
 import { Fault, invalid } from '#lib/fault.ts'
 import type { Request } from '#lib/http/route.ts'
-import { strict } from '#lib/http/schema.ts'
 import { projectOf } from '#lib/actor.ts'
 import type { Asker } from '../at.ts'
 
-/** The schema of a create: one thing under its singular, or some under their plural. */
-export function oneOrMany<Singular extends string, Plural extends string, Properties extends TProperties>(
-  singular: Singular,
-  plural: Plural,
-  properties: TObject<Properties>,
-) {
-  return strict({
-    [singular]: Type.Optional(properties),
-    [plural]: Type.Optional(Type.Array(properties, { minItems: 1, maxItems: 1000 })),
-  } as Record<Singular | Plural, never>) as unknown as TObject<Record<string, never>> & {
-    static: { [Key in Singular]?: Static<TObject<Properties>> } & { [Key in Plural]?: Static<TObject<Properties>>[] }
-  }
-}
-
-/** The schema of an update. */
-export function only<Singular extends string, Properties extends TProperties>(
-  singular: Singular,
-  properties: TObject<Properties>,
-) {
-  return strict({ [singular]: properties } as Record<Singular, TObject<Properties>>)
-}
-
 /** The things that a create's body asks for, and whether it asked in the plural. Throws invalid when it has both or none. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the schema has checked it; the caller names the type
 export function asked<Item>(body: unknown, singular: string, plural: string): { items: Item[]; bulk: boolean } {
   const members = (body ?? {}) as Record<string, unknown>
   const [one, many] = [members[singular], members[plural]]
@@ -39,7 +16,7 @@ export function asked<Item>(body: unknown, singular: string, plural: string): { 
 
 /** Whose the new thing is: an administrator may say, everybody else makes their own. Throws invalid. */
 export function ownerOf(
-  { actor }: Pick<Request<unknown>, 'actor'>,
+  { actor }: Pick<Request, 'actor'>,
   { project_id, tenant_id }: { project_id?: string | undefined; tenant_id?: string | undefined },
 ): string {
   if (project_id !== undefined && tenant_id !== undefined && project_id !== tenant_id)
@@ -55,12 +32,12 @@ export function ownerOf(
   return owner
 }
 
-export function askerOf({ actor }: Pick<Request<unknown>, 'actor'>): Asker {
+export function askerOf({ actor }: Pick<Request, 'actor'>): Asker {
   return { projectId: projectOf(actor), isAdmin: actor.isAdmin }
 }
 
 /** `If-Match: revision_number=N`: refuses when the thing has another revision. */
-export function requireRevision(req: Pick<Request<unknown>, 'headers'>, { revision }: { revision: number }): void {
+export function requireRevision(req: Pick<Request, 'headers'>, { revision }: { revision: number }): void {
   const wanted = /revision_number=(\d+)/.exec(String(req.headers['if-match'] ?? ''))?.[1]
   if (wanted !== undefined && Number(wanted) !== revision)
     throw new Fault(

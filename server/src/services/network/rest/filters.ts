@@ -6,13 +6,13 @@ import type { QueryValues, Request } from '#lib/http/route.ts'
 import { isUuid } from '#lib/id.ts'
 import { canonical, parseCidr } from '../addresses.ts'
 
-export type Filter = PgColumn | ((values: string[], req: Request<unknown>) => SQL | undefined)
+export type Filter = PgColumn | ((values: string[], req: Request) => SQL | undefined)
 export type Filters = Readonly<Record<string, Filter>>
 
 const pageWords = new Set(['limit', 'marker', 'page_reverse', 'sort_key', 'sort_dir', 'fields', 'verbose'])
 
 /** What the query asks for, as a condition. Throws invalid for a filter that is not there or a value of the wrong kind. */
-export function filtered(req: Request<unknown>, filters: Filters): SQL | undefined {
+export function filtered(req: Request, filters: Filters): SQL | undefined {
   const conditions: (SQL | undefined)[] = []
   const unknown: string[] = []
   for (const name of Object.keys(req.query)) {

@@ -12,7 +12,7 @@ export interface Listing<Row> {
 
 /** The rows that the actor may see (`where`) and asks for, in the order asked for. Without a limit all of them. */
 export async function listRows<Table extends PgTable & { id: PgColumn }>(
-  req: Request<unknown>,
+  req: Request,
   table: Table,
   filters: Filters,
   where: SQL | undefined,
@@ -41,7 +41,7 @@ function isSortable(column: PgColumn): boolean {
 }
 
 function pageLinks(
-  req: Request<unknown>,
+  req: Request,
   rows: readonly { id: string }[],
   limit: number,
   reverse: boolean,
@@ -52,7 +52,7 @@ function pageLinks(
   return links
 }
 
-function href(req: Request<unknown>, marker: string | undefined, reverse: boolean): string {
+function href(req: Request, marker: string | undefined, reverse: boolean): string {
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(req.query)) {
     if (name === 'page_reverse' || (name === 'marker' && marker !== undefined)) continue

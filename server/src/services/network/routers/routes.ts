@@ -8,10 +8,11 @@ import { canonical } from '../addresses.ts'
 import { type FixedIp, port, router, type RouterRow } from '../model.ts'
 import { requireMembers } from '../policy.ts'
 import { withFixedIps } from '../ports/model.ts'
-import { asked, askerOf, oneOrMany, only, ownerOf, requireRevision } from '../rest/body.ts'
+import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
 import { Bool, Description, Id, Name, owner, ownerShown, Route, standard, truth, Zones } from '../rest/fields.ts'
 import { type Filters, pick, standardFilters } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
+import { oneOrMany, only } from '../rest/schema.ts'
 import {
   changeRoutes,
   connectRouter,
@@ -93,9 +94,9 @@ const routerFilters: Filters = {
   status: (values) => (values.includes('ACTIVE') ? sql`true` : sql`false`),
 }
 
-const target = (req: Request<unknown>) => getRouter(req.db, req.region, req.params['id']!, askerOf(req))
+const target = (req: Request) => getRouter(req.db, req.region, req.params['id']!, askerOf(req))
 
-async function shown(req: Request<unknown>, rows: readonly RouterRow[]): Promise<ShownRouter[]> {
+async function shown(req: Request, rows: readonly RouterRow[]): Promise<ShownRouter[]> {
   const ids = rows.flatMap(({ gatewayPortId }) => gatewayPortId ?? [])
   const ports =
     ids.length === 0 ? [] : await withFixedIps(req.db, await req.db.select().from(port).where(inArray(port.id, ids)))
@@ -105,7 +106,7 @@ async function shown(req: Request<unknown>, rows: readonly RouterRow[]): Promise
 }
 
 function gatewayOf(
-  req: Request<unknown>,
+  req: Request,
   action: 'create_router' | 'update_router',
   asked: RouterUpdate['external_gateway_info'],
   projectId: string,
@@ -128,7 +129,7 @@ function gatewayOf(
 }
 
 function changeOf(
-  req: Request<unknown>,
+  req: Request,
   action: 'create_router' | 'update_router',
   body: RouterUpdate,
   projectId: string,

@@ -25,9 +25,9 @@ const groupFilters: Filters = {
     sql`${sharedWith(askerOf(req).projectId)} in ${values.map((value) => /^(true|1|yes|on)$/i.test(value))}`,
 }
 
-const target = (req: Request<unknown>) => getGroup(req.db, req.region, req.params['id']!, askerOf(req))
+const target = (req: Request) => getGroup(req.db, req.region, req.params['id']!, askerOf(req))
 
-async function shown(req: Request<unknown>, rows: readonly SecurityGroup[]): Promise<ShownGroup[]> {
+async function shown(req: Request, rows: readonly SecurityGroup[]): Promise<ShownGroup[]> {
   if (rows.length === 0) return []
   const ids = rows.map(({ id }) => id)
   const [rules, shared] = await Promise.all([
@@ -42,7 +42,7 @@ async function shown(req: Request<unknown>, rows: readonly SecurityGroup[]): Pro
 }
 
 /** A project's default group is there as soon as somebody looks for groups. */
-async function requireDefault(req: Request<unknown>): Promise<void> {
+async function requireDefault(req: Request): Promise<void> {
   const { projectId, isAdmin } = askerOf(req)
   const named = one(req.query, 'project_id') ?? one(req.query, 'tenant_id')
   const looked = isAdmin && named ? named : projectId

@@ -36,7 +36,7 @@ function rulesFor(projectId: string) {
   )!
 }
 
-async function target(req: Request<unknown>): Promise<SecurityGroupRule> {
+async function target(req: Request): Promise<SecurityGroupRule> {
   const { isAdmin, projectId } = askerOf(req)
   const id = req.params['id']!
   const [found] = await req.db
@@ -57,7 +57,7 @@ interface Wanted {
   rule: RuleRead & { description: string; projectId: string }
 }
 
-async function newRule(req: Request<unknown>, body: RuleCreate): Promise<Wanted> {
+async function newRule(req: Request, body: RuleCreate): Promise<Wanted> {
   const rule = readRule({
     direction: body.direction,
     etherType: body.ethertype ?? undefined,

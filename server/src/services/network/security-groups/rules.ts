@@ -39,7 +39,7 @@ export function readRule(asked: RuleAsked): RuleRead {
       })
   }
   const number = protocol === null ? null : protocolNumber(protocol, etherType)!
-  if (protocol !== null && etherType === 'IPv4' && (number === 58 || /^ipv6-/.test(protocol)))
+  if (protocol !== null && etherType === 'IPv4' && (number === 58 || protocol.startsWith('ipv6-')))
     invalid(`Invalid ethertype ${etherType} for protocol ${protocol}.`, {
       code: 'SecurityGroupEthertypeConflictWithProtocol',
     })

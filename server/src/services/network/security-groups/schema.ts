@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { strict } from '#lib/http/schema.ts'
-import { oneOrMany, only } from '../rest/body.ts'
 import { Bool, Description, Id, Name, nullable, owner } from '../rest/fields.ts'
+import { oneOrMany, only } from '../rest/schema.ts'
 
 const group = { description: Type.Optional(Description), stateful: Type.Optional(Bool) }
 const GroupCreate = strict({ ...group, ...owner, name: Type.Optional(Name) })

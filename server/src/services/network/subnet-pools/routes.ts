@@ -6,10 +6,11 @@ import { requireQuota } from '#lib/quota.ts'
 import { view } from '#lib/view.ts'
 import { type SubnetPool, subnetPool } from '../model.ts'
 import { requireMembers } from '../policy.ts'
-import { asked, askerOf, oneOrMany, only, ownerOf, requireRevision } from '../rest/body.ts'
+import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
 import { Bool, Description, Id, maybeTruth, Name, nullable, owner, ownerShown, standard } from '../rest/fields.ts'
 import { type Filters, pick, standardFilters } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
+import { oneOrMany, only } from '../rest/schema.ts'
 import { createPool, deletePool, type PoolSpec, removePrefixes, updatePool } from './change.ts'
 import { getPool, poolsFor } from './model.ts'
 
@@ -60,7 +61,7 @@ const poolFilters: Filters = {
   default_quota: subnetPool.defaultQuota,
 }
 
-const target = (req: Request<unknown>) => getPool(req.db, req.region, req.params['id']!, askerOf(req))
+const target = (req: Request) => getPool(req.db, req.region, req.params['id']!, askerOf(req))
 const number = (value: number | string | undefined) => (value === undefined ? undefined : Number(value))
 
 function specOf(body: Partial<PoolCreate> & PoolUpdate): PoolSpec {

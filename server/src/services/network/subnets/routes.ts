@@ -47,7 +47,7 @@ interface Found {
   subnet: Subnet
   network: { project_id: string }
 }
-async function target(req: Request<unknown>): Promise<Found> {
+async function target(req: Request): Promise<Found> {
   const found = await getSubnet(req.db, req.region, req.params['id']!, askerOf(req))
   const on = await findNetwork(req.db, req.region, found.networkId)
   return { subnet: found, network: { project_id: on?.projectId ?? '' } }
@@ -58,7 +58,7 @@ const policyTarget = ({ subnet: found, network }: Found) => ({
   'network:project_id': network.project_id,
 })
 
-async function newSubnet(req: Request<unknown>, body: SubnetCreate): Promise<NewSubnet> {
+async function newSubnet(req: Request, body: SubnetCreate): Promise<NewSubnet> {
   const on = await getNetwork(req.db, req.region, body.network_id, askerOf(req))
   const projectId = ownerOf(req, body)
   const about = { project_id: projectId, 'network:project_id': on.projectId }
@@ -96,7 +96,7 @@ function versionOf(body: SubnetCreate): 4 | 6 {
   return parsed?.version ?? invalid("Failed to parse request. Required attribute 'ip_version' not specified")
 }
 
-async function poolOf(req: Request<unknown>, body: SubnetCreate, version: 4 | 6): Promise<string | undefined> {
+async function poolOf(req: Request, body: SubnetCreate, version: 4 | 6): Promise<string | undefined> {
   if (body.subnetpool_id) return body.subnetpool_id
   if (!body.use_default_subnetpool || !truth(body.use_default_subnetpool)) return undefined
   return (await getDefaultPool(req.db, req.region, version)).id

@@ -1,8 +1,8 @@
 import { type Static, Type } from 'typebox'
 import { strict } from '#lib/http/schema.ts'
 import { addressModes } from '../model.ts'
-import { oneOrMany, only } from '../rest/body.ts'
 import { Bool, Description, Id, Name, nullable, owner, Route } from '../rest/fields.ts'
+import { oneOrMany, only } from '../rest/schema.ts'
 
 const Address = Type.String({ maxLength: 64 })
 const Pool = strict({ start: Address, end: Address })

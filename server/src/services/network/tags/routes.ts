@@ -35,7 +35,7 @@ interface Found {
   tags: string[]
 }
 
-async function find(req: Request<unknown>, { table, noun, seen }: Tagged, asker: Asker): Promise<Found> {
+async function find(req: Request, { table, noun, seen }: Tagged, asker: Asker): Promise<Found> {
   const id = req.params['id']!
   const [found] = await req.db
     .select({ projectId: table.projectId, tags: table.tags })
@@ -50,7 +50,7 @@ const lacks = (id: string, tag: string): never => {
 }
 
 /** `change` is applied to the tags as they are when the row is held, so that two changes at once both count. */
-async function change(req: Request<unknown>, { table }: Tagged, edit: (tags: string[]) => string[]): Promise<string[]> {
+async function change(req: Request, { table }: Tagged, edit: (tags: string[]) => string[]): Promise<string[]> {
   const id = req.params['id']!
   return req.db.transaction(async (tx: Tx) => {
     const [row] = await tx.select({ tags: table.tags }).from(table).where(eq(table.id, id)).for('no key update')
@@ -67,7 +67,7 @@ async function change(req: Request<unknown>, { table }: Tagged, edit: (tags: str
 const Tags = strict({ tags: Type.Array(Tag, { maxItems: 1000, uniqueItems: true }) })
 
 function routesOf(kind: Tagged) {
-  const target = (req: Request<unknown>) => find(req, kind, askerOf(req))
+  const target = (req: Request) => find(req, kind, askerOf(req))
   const read = { policy: `get_${kind.noun}`, target, policyTarget: policyTarget }
   const write = { policy: `update_${kind.noun}`, target, policyTarget: policyTarget }
   const path = `/${kind.path}/:id/tags`
