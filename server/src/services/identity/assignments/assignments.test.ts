@@ -48,6 +48,24 @@ test('assignments are listed as given, and as what they come to', async (t) => {
   assert.equal((await admin.get(`/role_assignments?user.id=a&group.id=b`)).status, 400)
   assert.equal((await admin.get(`/role_assignments?effective&group.id=b`)).status, 400)
 
+  // page by page it is the same list
+  for (const query of ['', `effective&user.id=${user.id}`]) {
+    const whole = await list(query)
+    const pages: Entry[] = []
+    let path: string | null = `/role_assignments?${query}&limit=2`
+    while (path !== null) {
+      const { role_assignments: page, links } = (await admin.get(path)).json as {
+        role_assignments: Entry[]
+        links: { next: string | null }
+      }
+      pages.push(...page)
+      path = links.next === null ? null : links.next.split('/v3')[1]!
+    }
+    assert.deepEqual(pages, whole)
+    assert.ok(whole.length > 2)
+  }
+  assert.equal((await admin.get('/role_assignments?marker=x')).status, 400)
+
   assert.equal((await admin.delete(inherited)).status, 204)
   assert.equal((await admin.delete(inherited)).status, 404)
   assert.equal((await list(`user.id=${user.id}&effective`)).length, 0)

@@ -1,7 +1,7 @@
 import { invalid } from '#lib/fault.ts'
 import { one } from '#lib/http/page.ts'
 import { type QueryValues, type Request, route } from '#lib/http/route.ts'
-import { flag, listLinks } from '../lists.ts'
+import { flag, listLinks, readIdentityPage } from '../lists.ts'
 import type { Project } from '../model.ts'
 import { findProject, listDescendants } from '../projects/model.ts'
 import { type AssignmentFilter, listAssignments } from './list.ts'
@@ -55,16 +55,20 @@ export const assignmentListRoutes = [
       const effective = flag(query, 'effective') ?? false
       const filter = readFilter(query, effective)
       const below = root ? (await listDescendants(db, root.id)).map(({ id }) => id) : []
-      const rows = await listAssignments(
+      const { limit, marker } = readIdentityPage(query)
+      const { rows, next } = await listAssignments(
         db,
         {
           ...filter,
           projectIds: projectId === undefined ? undefined : [projectId, ...below],
           within: actor.domainId ?? undefined,
         },
-        { effective, names: flag(query, 'include_names') ?? false },
+        { effective, names: flag(query, 'include_names') ?? false, limit, marker },
       )
-      return { role_assignments: rows.map((row) => assignmentView(row, view)), ...listLinks(req) }
+      return {
+        role_assignments: rows.map((row) => assignmentView(row, view)),
+        ...(next === undefined ? listLinks(req) : listLinks(req, [{ id: next }], true)),
+      }
     },
   }),
 ]

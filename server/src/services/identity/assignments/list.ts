@@ -1,6 +1,7 @@
 // GET /role_assignments: as they were given, or what they come to (`effective`): groups as their members, inherited ones on
 // every project below, implied roles beside the roles that imply them.
 import { type Db, type SQL, sql } from '#lib/db.ts'
+import { invalid } from '#lib/fault.ts'
 
 export interface AssignmentFilter {
   userId?: string | undefined
@@ -47,15 +48,22 @@ const given = sql`
     null::text as via_group, null::text as from_kind, null::text as from_id, null::text as prior_role
   from role_assignment`
 
-/** Everything that follows from the assignments of `userId`, or of everyone. */
-const followed = (userId: string | undefined) => sql`
-  with recursive held as (
+/** Everything that follows from the assignments of `userId`, or of everyone; only what can reach `projectIds`, if given. */
+const followed = ({ userId, projectIds }: AssignmentFilter) => sql`
+  with recursive near (id) as (
+    select p.id from project p where ${projectIds && projectIds.length > 0 ? sql`p.id in ${[...projectIds]}` : sql`false`}
+    union
+    select coalesce(p.parent_id, p.domain_id) from near n join project p on p.id = n.id
+    where coalesce(p.parent_id, p.domain_id) is not null
+  ), held as (
     select a.actor_id as user_id, null::text as via_group, a.target_kind, a.target_id, a.role_id, a.inherited
     from role_assignment a where a.actor_kind = 'user' ${userId === undefined ? sql`` : sql`and a.actor_id = ${userId}`}
+      ${projectIds === undefined ? sql`` : sql`and a.target_id in (select id from near)`}
     union all
     select m.user_id, a.actor_id, a.target_kind, a.target_id, a.role_id, a.inherited
     from role_assignment a join group_member m on m.group_id = a.actor_id
     where a.actor_kind = 'group' ${userId === undefined ? sql`` : sql`and m.user_id = ${userId}`}
+      ${projectIds === undefined ? sql`` : sql`and a.target_id in (select id from near)`}
   ), below (root, id) as (
     select h.target_id, p.id from (select distinct target_id from held where inherited) h
     join project p on p.parent_id = h.target_id
@@ -109,14 +117,59 @@ const named = sql`
     'role', (select jsonb_build_object('name', r.name, 'domainId', r.domain_id, 'domainName', d.name)
              from role r left join project d on d.id = r.domain_id where r.id = a.role_id))`
 
-export function listAssignments(
+// What makes an entry one of a kind, in the order of the primary key; effective ones can be there by several ways.
+const order = {
+  given: sql`actor_id, target_kind, target_id, role_id, inherited, actor_kind`,
+  effective: sql`actor_id, target_kind, target_id, role_id, inherited, actor_kind,
+    coalesce(via_group, ''), coalesce(from_id, ''), coalesce(prior_role, '')`,
+}
+const keyOf = (row: AssignmentRow, effective: boolean) => [
+  row.actorId,
+  row.targetKind,
+  row.targetId,
+  row.roleId,
+  row.inherited,
+  row.actorKind,
+  ...(effective ? [row.viaGroup ?? '', row.fromId ?? '', row.priorRole ?? ''] : []),
+]
+
+/** One page; `marker` is what the page before gave. Throws invalid for another one. */
+export async function listAssignments(
   db: Db,
   filter: AssignmentFilter,
-  how: { effective: boolean; names: boolean },
-): Promise<AssignmentRow[]> {
-  return db.rows<AssignmentRow>(sql`
+  how: { effective: boolean; names: boolean; limit: number; marker: string | undefined },
+): Promise<{ rows: AssignmentRow[]; next: string | undefined }> {
+  const columnsInOrder = how.effective ? order.effective : order.given
+  const after = how.marker === undefined ? undefined : readMarker(how.marker, how.effective)
+  const behind = after
+    ? sql`and (${columnsInOrder}) > (${sql.join(
+        after.map((value) => sql`${value}`),
+        sql`, `,
+      )})`
+    : sql``
+  const found = await db.rows<AssignmentRow>(sql`
     select ${columns}, ${how.names ? named : sql`null`} as names
-    from (${how.effective ? followed(filter.userId) : given}) a
-    where ${conditions(filter)}
-    order by actor_id, target_kind, target_id, role_id, inherited, prior_role`)
+    from (select * from (${how.effective ? followed(filter) : given}) every
+      where ${conditions(filter)} ${behind}
+      order by ${columnsInOrder} limit ${how.limit + 1}) a`)
+  const rows = found.slice(0, how.limit)
+  const last = rows.at(-1)
+  return {
+    rows,
+    next:
+      found.length > how.limit && last
+        ? Buffer.from(JSON.stringify(keyOf(last, how.effective))).toString('base64url')
+        : undefined,
+  }
+}
+
+function readMarker(marker: string, effective: boolean): (string | boolean)[] {
+  try {
+    const key: unknown = JSON.parse(Buffer.from(marker, 'base64url').toString())
+    const fits = (value: unknown, i: number) => typeof value === (i === 4 ? 'boolean' : 'string')
+    if (Array.isArray(key) && key.length === (effective ? 9 : 6) && key.every(fits)) return key as (string | boolean)[]
+  } catch {
+    // it is not one of ours
+  }
+  return invalid(`The marker ${marker.slice(0, 60)} could not be found.`)
 }

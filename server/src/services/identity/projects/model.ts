@@ -7,6 +7,7 @@ import { newHexId } from '#lib/id.ts'
 import { requireMutable } from '../immutable.ts'
 import { matching, type TextFilter } from '../matching.ts'
 import { type Project, project, user } from '../model.ts'
+import { actorsSql } from '../tokens/roles-of.ts'
 
 /** Levels of projects below a domain, as Keystone's default has it. */
 const maxDepth = 5
@@ -205,17 +206,14 @@ export async function rolesInSome(db: Db, userId: string, ids: readonly string[]
 export async function listProjectsOfUser(db: Db, userId: string): Promise<Project[]> {
   const ids = await db.rows<{ id: string }>(sql`
     with recursive mine as (
-      select target_kind, target_id, inherited from role_assignment
-      where actor_kind = 'user' and actor_id = ${userId}
-         or actor_kind = 'group' and actor_id in (select group_id from group_member where user_id = ${userId})
+      select a.target_kind, a.target_id, a.inherited from ${actorsSql(userId)} who
+      join role_assignment a on a.actor_id = who.id and a.actor_kind = who.kind
     ), below (id) as (
       select p.id from project p join mine m on m.inherited and p.parent_id = m.target_id
       union select p.id from project p join below b on p.parent_id = b.id
     )
-    select id from project p
-    where p.id in (select target_id from mine where target_kind = 'project' and not inherited)
-       or p.id in (select id from below)
-    order by id`)
+    select target_id as id from mine where target_kind = 'project' and not inherited
+    union select id from below order by id`)
   return inOrder(db, ids)
 }
 
@@ -228,9 +226,9 @@ export function listDomainsOfUser(db: Db, userId: string): Promise<Project[]> {
       and(
         eq(project.isDomain, true),
         sql`${project.id} in (
-          select target_id from role_assignment where target_kind = 'domain' and not inherited
-            and (actor_kind = 'user' and actor_id = ${userId}
-              or actor_kind = 'group' and actor_id in (select group_id from group_member where user_id = ${userId})))`,
+          select a.target_id from ${actorsSql(userId)} who
+          join role_assignment a on a.actor_id = who.id and a.actor_kind = who.kind
+          where a.target_kind = 'domain' and not a.inherited)`,
       ),
     )
     .orderBy(project.id)

@@ -29,6 +29,13 @@ export function readRoles(rows: readonly RoleRow[] | null | undefined): RoleRef[
   return (rows ?? []).map(({ id, name, domain_id: domainId }) => ({ id, name, domainId }))
 }
 
+/** SQL for a user and the groups they are in: joined, so that the assignments of each are found by index. */
+export function actorsSql(userId: string) {
+  return sql`(
+    select 'user'::text as kind, ${userId}::text as id
+    union all select 'group', m.group_id from group_member m where m.user_id = ${userId})`
+}
+
 /**
  * SQL for the roles of a user in a target as a JSON array: direct ones, those of groups, those inherited from the
  * project's ancestors and its domain, and all that these imply. A domain's own roles only lead to what they imply, unless
@@ -47,10 +54,9 @@ export function rolesSql(
       select coalesce(p.parent_id, p.domain_id), a.depth + 1 from ancestor a join project p on p.id = a.id
       where coalesce(p.parent_id, p.domain_id) is not null and a.depth < 20
     ), held as (
-      select a.role_id from role_assignment a
-      where (a.actor_kind = 'user' and a.actor_id = ${userId}
-          or a.actor_kind = 'group' and a.actor_id in (select m.group_id from group_member m where m.user_id = ${userId}))
-        and (a.target_kind = ${target} and a.target_id = ${targetId} and not a.inherited
+      select a.role_id from ${actorsSql(userId)} who
+      join role_assignment a on a.actor_id = who.id and a.actor_kind = who.kind
+      where (a.target_kind = ${target} and a.target_id = ${targetId} and not a.inherited
           or ${target === 'project'} and a.inherited and a.target_kind in ('project', 'domain')
              and a.target_id in (select c.id from ancestor c where c.depth > 0))
     ), every (role_id) as (
