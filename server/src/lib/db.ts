@@ -84,8 +84,8 @@ export interface Database extends Db {
   publish(topic: string, message: string): void
   /** `heard` for each published message of the topic; `lost` whenever messages may have been missed. */
   subscribe(topic: string, heard: (message: string) => void, lost?: () => void): void
-  /** One connection of its own, for session locks. `lost` when it breaks. */
-  openSession(): Promise<Session>
+  /** One connection of its own, for session locks, which are gone when it breaks: then `lost` is called, once. */
+  openSession(lost: () => void): Promise<Session>
   ping(): Promise<void>
   close(): Promise<void>
 }
@@ -188,8 +188,12 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
         await inner.execute(sql`select pg_notify('pileus', ${`${topic} ${message}`})`)
         afterwards.push(() => tell(`${topic} ${message}`))
       },
-      transaction: <Result>(work: (tx: Tx) => Promise<Result>) =>
-        inner.transaction((nested) => work(asTx(nested as unknown as Full, afterwards))),
+      async transaction<Result>(work: (tx: Tx) => Promise<Result>) {
+        const ofNested: (() => void)[] = []
+        const result = await inner.transaction((nested) => work(asTx(nested as unknown as Full, ofNested)))
+        afterwards.push(...ofNested)
+        return result
+      },
     }) as unknown as Tx
 
   const tell = (payload: string) => {
@@ -227,16 +231,24 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
       topics.set(topic, [...(topics.get(topic) ?? []), { heard, lost }])
       listen()
     },
-    async openSession(): Promise<Session> {
+    async openSession(lost: () => void): Promise<Session> {
+      let over = false
+      const end = () => {
+        if (over) return
+        over = true
+        void own.end({ timeout: 1 })
+        lost()
+      }
       const own = connect(url, {
         max: 1,
         idle_timeout: 0,
         max_lifetime: null,
         connection: { application_name: 'pileus-worker' },
+        onclose: end,
       })
       return {
         rows: async (text, values = []) => (await own.unsafe(text, values)) as never,
-        release: () => void own.end({ timeout: 1 }),
+        release: end,
       }
     },
     async ping() {
