@@ -126,6 +126,48 @@ test('a second task of one resource is refused, one that supersedes takes its pl
   )
 })
 
+test('a delete that comes in the moment in which the other task ends is not lost', async (t) => {
+  const cloud = await testCloud(t)
+  await cloud.db.transaction((tx) => startTask(tx, probe, { name: 'h', fail: 'wait' }, at('probe:h')))
+  await cloud.db.transaction(async (tx) => {
+    // the other task ends between the insert, which finds it, and the next statement
+    const between = Object.assign(Object.create(tx) as typeof tx, {
+      async rows(query: Parameters<typeof tx.rows>[0]) {
+        await cloud.db.transaction((other) =>
+          other.rows(sql`update task set state = 'done', finished_at = now() where key = 'probe:h' and state = 'queued'
+                           and kind = 'probe.run'`),
+        )
+        return tx.rows(query)
+      },
+    })
+    await startTask(between, remove, { name: 'h' }, at('probe:h'))
+  })
+  await cloud.runTasks()
+  assert.ok(calls.includes('h.removed'))
+})
+
+test('the same deletion twice is one task', async (t) => {
+  const cloud = await testCloud(t)
+  const start = () => cloud.db.transaction((tx) => startTask(tx, remove, { name: 'i' }, at('probe:i')))
+  assert.equal(await start(), await start())
+})
+
+test('what a savepoint was rolled back with is not told after the commit', async (t) => {
+  const cloud = await testCloud(t)
+  const told: string[] = []
+  await cloud.db.transaction(async (tx) => {
+    await tx
+      .transaction(async (inner) => {
+        inner.afterCommit(() => told.push('rolled back'))
+        throw new Error('no')
+      })
+      .catch(() => {})
+    await tx.transaction(async (inner) => inner.afterCommit(() => told.push('inner')))
+    tx.afterCommit(() => told.push('outer'))
+  })
+  assert.deepEqual(told, ['inner', 'outer'])
+})
+
 test('a delete that arrives while a step runs begins when the step has ended', async (t) => {
   const cloud = await testCloud(t)
   const worker = await startWorker(cloud.app.world, { slots: 2 })

@@ -8,8 +8,7 @@
 // one's running step is told by its `signal`, may end as it likes, its commit is still made if it returns one, and then
 // the successor begins. So a step never needs undoing: delete cleans up from any half-made state.
 import { type Static, type TSchema } from 'typebox'
-import { bug } from '#lib/fault.ts'
-import { conflict, type Fault } from '#lib/fault.ts'
+import { bug, conflict, type Fault } from '#lib/fault.ts'
 import { bigint, type Db, integer, jsonb, pgTable, sql, text, timestamp, type Tx, uuid } from '#lib/db.ts'
 import { newId } from '#lib/id.ts'
 import type { Log } from '#lib/log.ts'
@@ -165,7 +164,7 @@ export function setEager(worker: typeof eager): void {
 
 /**
  * Writes the task down in `tx`: once that commits it will be carried out. Throws a conflict when another task of the same
- * key is unfinished, unless this one supersedes; returns its id.
+ * key is unfinished, unless this one supersedes; returns its id, or that of the same kind of task that is under way.
  */
 export async function startTask<Input extends object>(
   tx: Tx,
@@ -177,7 +176,6 @@ export async function startTask<Input extends object>(
   const [step] = Object.keys(definition.steps)
   if (step === undefined) return bug(`task ${definition.kind} has no steps`)
   const { key, region, projectId = null, userId = null, requestId = null } = options
-  const claimed = eager?.claim()
   const now = new Date()
   const values = {
     id,
@@ -190,20 +188,7 @@ export async function startTask<Input extends object>(
     input: input as Record<string, unknown>,
     step,
     deadlineAt: new Date(now.getTime() + definition.deadlineMs),
-    ...(claimed && {
-      state: 'running' as const,
-      owner: claimed.owner,
-      epoch: 1,
-      leaseUntil: new Date(now.getTime() + claimed.leaseMs),
-    }),
   }
-  const [row] = await tx.insert(taskTable).values(values).onConflictDoNothing().returning()
-  if (row) {
-    tx.afterCommit(() => (claimed ? eager?.committed(row) : eager?.queued()))
-    return id
-  }
-  if (!definition.supersedes)
-    return conflict(`Another operation is under way for ${key.replace(':', ' ')}; try again when it has ended.`)
   const successor: Successor = {
     id,
     kind: definition.kind,
@@ -213,30 +198,53 @@ export async function startTask<Input extends object>(
     userId,
     requestId,
   }
-  // A sleeping task is ended here; a running one is told, and its worker puts the successor in its place.
-  const updated = await tx.rows<{ state: string; kind: string }>(sql`
-    update task set successor = ${JSON.stringify(successor)}::text::jsonb, wakes = wakes + 1
-    where key = ${key} and finished_at is null and kind <> ${definition.kind} returning state, kind`)
-  if (updated.some((other) => other.state === 'queued')) await succeed(tx, key)
-  tx.afterCommit(() => eager?.queued())
-  return id
+  for (;;) {
+    const claimed = eager?.claim()
+    const running = claimed && {
+      state: 'running' as const,
+      owner: claimed.owner,
+      epoch: 1,
+      leaseUntil: new Date(now.getTime() + claimed.leaseMs),
+    }
+    const [row] = await tx
+      .insert(taskTable)
+      .values({ ...values, ...running })
+      .onConflictDoNothing()
+      .returning()
+    if (row) {
+      tx.afterCommit(() => (claimed ? eager?.committed(row) : eager?.queued()))
+      return id
+    }
+    if (!definition.supersedes)
+      return conflict(`Another operation is under way for ${key.replace(':', ' ')}; try again when it has ended.`)
+    // A sleeping task is ended here; a running one is told, and its worker puts the successor in its place.
+    const [other] = await tx.rows<{ id: string; state: string; kind: string }>(sql`
+      update task set wakes = wakes + 1,
+        successor = case when kind = ${definition.kind} then successor else ${JSON.stringify(successor)}::text::jsonb end
+      where key = ${key} and finished_at is null returning id, state, kind`)
+    if (!other) continue // it came to its end between the two statements: now there is room
+    if (other.kind === definition.kind) return other.id
+    if (other.state === 'queued') await giveWay(tx, other.id)
+    return id
+  }
 }
 
-/** Ends the unfinished task of `key` that has a successor, and starts that one. */
-export async function succeed(tx: Tx, key: string): Promise<void> {
+/** Ends the unfinished task, which has a successor, and starts that one. */
+export async function giveWay(tx: Tx, id: string): Promise<void> {
   await tx.rows(sql`
-    with ended as (
-      update task set state = 'cancelled', finished_at = now(), owner = null, error = 'superseded'
-      where key = ${key} and finished_at is null and successor is not null returning *
-    )
-    select count(*) from ended`)
+    update task set state = 'cancelled', finished_at = now(), owner = null, error = 'superseded'
+    where id = ${id} and finished_at is null`)
+  await startSuccessor(tx, id)
+}
+
+/** Starts the successor of a task that this transaction has ended. */
+export async function startSuccessor(tx: Tx, id: string): Promise<void> {
   await tx.rows(sql`
     insert into task (id, kind, key, region, project_id, user_id, request_id, input, step, deadline_at)
     select (successor->>'id')::uuid, successor->>'kind', key, region, project_id, successor->>'userId', successor->>'requestId',
            successor->'input', successor->>'step', now() + (successor->>'deadlineMs')::float * interval '1 millisecond'
-    from task where key = ${key} and state = 'cancelled' and successor is not null
-    order by finished_at desc limit 1
-    on conflict do nothing`)
+    from task where id = ${id} and finished_at is not null and successor is not null`)
+  tx.afterCommit(() => eager?.queued())
 }
 
 /** Ends the sleep of the task that works on `key`, if there is one: something it waits for may have happened. */

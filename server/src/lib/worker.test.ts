@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { Type } from 'typebox'
 import { openDatabase, sql } from '#lib/db.ts'
+import { invalid } from '#lib/fault.ts'
 import { makeLog } from '#lib/log.ts'
 import { done, next, startTask, task } from '#lib/task.ts'
 import { testCloud } from '#lib/testing/cloud.ts'
@@ -34,7 +36,7 @@ const survivor = task({
 
 /** The world of a bare worker: tasks only. */
 function bareWorld(url: string): World {
-  const log = makeLog('test', 'error')
+  const log = makeLog('test', process.env['PILEUS_TEST_LOG'] ?? 'fatal')
   return {
     db: openDatabase(url, log, { connections: 3 }),
     log,
@@ -70,6 +72,58 @@ if (process.env['PILEUS_TEST_HOLD']) {
     await worker.stop()
     assert.deepEqual(reached, ['hold', 'finish'])
   })
+
+  test('a task whose end could not be written comes back when its lease is over', { timeout: 30_000 }, async (t) => {
+    const { url, drop } = await testDatabase('empty_of_all', async () => {})
+    const world = bareWorld(url)
+    t.after(async () => {
+      await world.db.close()
+      await drop()
+    })
+    let tries = 0
+    const stubborn = task({
+      kind: 'probe.stubborn',
+      input: Type.Object({}),
+      deadline: '1m',
+      steps: { only: async () => invalid('It cannot be.') },
+      async failed() {
+        if (++tries === 1) throw new Error('the database is away')
+      },
+    })
+    const worker = await startWorker(world, { slots: 1, leaseMs: 300 })
+    await world.db.transaction((tx) => startTask(tx, stubborn, {}, { key: 'probe:stubborn', region: 'local' }))
+    const state = async () => (await world.db.rows<{ state: string }>(sql`select state from task`))[0]?.state
+    while ((await state()) !== 'failed') await setImmediate()
+    assert.equal(tries, 2)
+    await worker.stop()
+  })
+
+  test(
+    'a worker whose session breaks gets another one, and keeps its tasks from others',
+    { timeout: 30_000 },
+    async (t) => {
+      const { url, drop } = await testDatabase('empty_of_all', async () => {})
+      const world = bareWorld(url)
+      t.after(async () => {
+        await world.db.close()
+        await drop()
+      })
+      const locks = () =>
+        world.db.rows<{ owner: number; pid: number }>(
+          sql`select objid::int as owner, pid from pg_locks where locktype = 'advisory' and classid = 7001 and granted
+              and database = (select oid from pg_database where datname = current_database())`,
+        )
+      const worker = await startWorker(world, { slots: 1 })
+      const [before] = await locks()
+      await world.db.rows(sql`select pg_terminate_backend(${before!.pid})`)
+      let after: { owner: number } | undefined
+      while (!after) after = (await locks()).find(({ owner }) => owner !== before!.owner)
+      reached.length = 0
+      await world.db.transaction((tx) => startTask(tx, survivor, {}, { key: 'probe:again', region: 'local' }))
+      while (!reached.includes('finish')) await setImmediate()
+      await worker.stop()
+    },
+  )
 
   test('the owner sees a task with its steps, others do not', async (t) => {
     const cloud = await testCloud(t)

@@ -5,30 +5,21 @@
 // Every commit of a step names the owner and the epoch of its claim, so the result of a worker that was taken for dead is
 // refused.
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Db, sql, type Session, type Tx } from '#lib/db.ts'
-import { Fault } from '#lib/fault.ts'
-import type { Log } from '#lib/log.ts'
-import {
-  findDefinition,
-  type Outcome,
-  type Run,
-  setEager,
-  succeed,
-  type Task,
-  type TaskDefinition,
-  taskStep,
-} from '#lib/task.ts'
+import { type Db, sql, type Session } from '#lib/db.ts'
+import { Crash, type RunOptions, runTask } from '#lib/run-task.ts'
+import { setEager, type Task } from '#lib/task.ts'
 import type { World } from '#lib/world.ts'
 
 const lockSpace = 7001
-const leaseMs = 15_000
+const usualLeaseMs = 15_000
 const pollMs = 500
-const longestBackoffMs = 30_000
+// A step that does not heed its signal is left behind after that time; what it returns is then refused.
+const patienceMs = 5000
 
 export interface WorkerOptions {
   slots: number
-  /** For the crash harness: called at the end of each step; 'before' loses its outcome, 'after' stops right behind the commit. */
-  crash?: (task: Task, step: string) => 'before' | 'after' | undefined
+  /** How long a task stays with a worker that is not heard from. */
+  leaseMs?: number
 }
 
 export interface Worker {
@@ -40,42 +31,57 @@ export interface Worker {
 /** Starts the engine in this process. */
 export async function startWorker(world: World, options: WorkerOptions): Promise<Worker> {
   const { db, log } = world
+  const { slots, leaseMs = usualLeaseMs } = options
   const busy = new Map<string, AbortController>()
   const running = new Set<Promise<void>>()
   let stopping = false
   let owner = 0
+  // Undefined while no lock is held: then nothing is claimed.
   let session: Session | undefined
   let wake: () => void = () => {}
   let roused = false
 
-  const register = async () => {
-    session?.release()
-    session = await db.openSession()
-    const [row] = await session.rows<{ id: string }>(`select nextval('task_worker') id`)
-    owner = Number(row!.id)
-    await session.rows('select pg_advisory_lock($1, $2)', [lockSpace, owner])
-  }
   const rouse = () => {
     roused = true
     wake()
   }
+  const register = async () => {
+    const opened = await db.openSession(() => {
+      if (session !== opened) return
+      session = undefined
+      rouse()
+    })
+    try {
+      const [row] = await opened.rows<{ id: string }>(`select nextval('task_worker') id`)
+      owner = Number(row!.id)
+      await opened.rows('select pg_advisory_lock($1, $2)', [lockSpace, owner])
+      session = opened
+    } catch (error) {
+      opened.release()
+      throw error
+    }
+  }
   const start = (task: Task) => {
     const controller = new AbortController()
     busy.set(task.id, controller)
-    const mine = runTask(world, task, controller, options)
+    const mine = runTask(world, task, controller)
       .catch((error: unknown) => log.error({ err: error, task: task.id }, 'task engine'))
       .finally(() => {
-        busy.delete(task.id)
+        // it may be here a second time, claimed again after its lease was lost
+        if (busy.get(task.id) === controller) busy.delete(task.id)
         running.delete(mine)
-        if (busy.size === options.slots - 1) rouse()
+        if (busy.size === slots - 1) rouse()
       })
     running.add(mine)
+  }
+  const abortAll = (why: string) => {
+    for (const controller of busy.values()) controller.abort(new Error(why))
   }
 
   await register()
   world.db.subscribe('tasks', rouse)
   setEager({
-    claim: () => (stopping || busy.size >= options.slots ? undefined : { owner, leaseMs }),
+    claim: () => (stopping || !session || busy.size >= slots ? undefined : { owner, leaseMs }),
     committed: (row) => start(row),
     queued: () => {
       rouse()
@@ -88,18 +94,21 @@ export async function startWorker(world: World, options: WorkerOptions): Promise
     while (!stopping) {
       roused = false
       try {
-        const free = options.slots - busy.size
-        if (free > 0) for (const task of await claim(db, owner, free)) start(task)
-        if (Date.now() - lastBeat > leaseMs / 3) {
-          await beat(session!, owner, busy)
+        if (!session) {
+          log.warn('the worker lost its session in the database')
+          abortAll('lease lost')
+          await register()
+        }
+        const free = slots - busy.size
+        if (free > 0) for (const task of await claim(db, { owner, limit: free, leaseMs })) start(task)
+        if (session && Date.now() - lastBeat > leaseMs / 3) {
+          await beat(session, owner, leaseMs, busy)
           lastBeat = Date.now()
         }
         await takeOver(db, owner)
       } catch (error) {
-        log.warn({ err: error }, 'the worker lost the database')
-        for (const controller of busy.values()) controller.abort(new Error('lease lost'))
+        log.warn({ err: error }, 'the worker has trouble with the database')
         await delay(pollMs)
-        await register().catch(() => {})
       }
       if (roused || stopping) continue
       await new Promise<void>((done) => {
@@ -121,16 +130,31 @@ export async function startWorker(world: World, options: WorkerOptions): Promise
       setEager(undefined)
       wake()
       await loop
-      for (const controller of busy.values()) controller.abort(new Error('the process is going down'))
-      await Promise.allSettled(running)
+      abortAll('the process is going down')
+      const patience = new AbortController()
+      await Promise.race([
+        Promise.allSettled(running),
+        delay(patienceMs, undefined, { signal: patience.signal }).catch(() => {}),
+      ])
+      patience.abort()
       await putBack(db, owner).catch((error: unknown) => log.warn({ err: error }, 'tasks stay until their lease ends'))
-      session?.release()
+      const held = session
+      session = undefined
+      held?.release()
     },
   }
 }
 
 /** Up to `limit` due tasks, now ours. `everything` ignores the time at which they are due (tests). */
-async function claim(db: Db, owner: number, limit: number, everything = false): Promise<Task[]> {
+async function claim(
+  db: Db,
+  {
+    owner,
+    limit,
+    leaseMs,
+    everything = false,
+  }: { owner: number; limit: number; leaseMs: number; everything?: boolean },
+): Promise<Task[]> {
   const due = everything ? sql`true` : sql`run_at <= now()`
   const rows = await db.transaction((tx) =>
     tx.rows<Record<string, unknown>>(sql`
@@ -155,26 +179,40 @@ function asTask(row: Record<string, unknown>): Task {
   return task as unknown as Task
 }
 
-/** Renews the leases and tells running steps that somebody wants to supersede them. */
-async function beat(session: Session, owner: number, busy: Map<string, AbortController>): Promise<void> {
+/**
+ * Renews the leases of the tasks at hand, and only of those: one that was left behind comes back when its lease ends.
+ * Tells running steps that somebody wants to supersede them, or has taken them over.
+ */
+async function beat(
+  session: Session,
+  owner: number,
+  leaseMs: number,
+  busy: ReadonlyMap<string, AbortController>,
+): Promise<void> {
+  const atHand = [...busy]
   const rows = await session.rows<{ id: string; superseded: boolean }>(
-    `update task set lease_until = now() + $2 * interval '1 millisecond' where owner = $1 and state = 'running'
+    `update task set lease_until = now() + $2 * interval '1 millisecond'
+     where owner = $1 and state = 'running' and id in (select jsonb_array_elements_text($3::text::jsonb)::uuid)
      returning id, successor is not null as superseded`,
-    [owner, leaseMs],
+    [owner, leaseMs, JSON.stringify(atHand.map(([id]) => id))],
   )
-  for (const { id, superseded } of rows) if (superseded) busy.get(id)?.abort(new Error('superseded'))
+  const superseded = new Map(rows.map((row) => [row.id, row.superseded]))
+  for (const [id, controller] of atHand) {
+    if (!superseded.has(id)) controller.abort(new Error('lease lost'))
+    else if (superseded.get(id)) controller.abort(new Error('superseded'))
+  }
 }
 
-/** Queues again what belonged to workers that are gone. */
+/** Queues again what belonged to workers that are gone, and what any worker left behind. */
 async function takeOver(db: Db, owner: number): Promise<void> {
-  const others = await db.rows<{ owner: string }>(
-    sql`select distinct owner from task where state = 'running' and owner <> ${owner}`,
+  const [open] = await db.rows(
+    sql`select 1 from task where state = 'running' and (owner <> ${owner} or lease_until < now()) limit 1`,
   )
-  if (others.length === 0) return
+  if (!open) return
   await db.transaction((tx) =>
     tx.rows(sql`
       update task set state = 'queued', owner = null, run_at = now()
-      where state = 'running' and owner <> ${owner} and (lease_until < now() or not exists (
+      where state = 'running' and (lease_until < now() or owner <> ${owner} and not exists (
         select 1 from pg_locks l where l.locktype = 'advisory' and l.granted and l.classid = ${lockSpace}::oid
           and l.objid = task.owner::oid and l.database = (select oid from pg_database where datname = current_database())))`),
   )
@@ -188,243 +226,14 @@ async function putBack(db: Db, owner: number): Promise<void> {
   )
 }
 
-class Crash extends Error {}
-
-/** Runs step after step until the task sleeps, ends, or is no longer ours. */
-async function runTask(
-  world: World,
-  claimed: Task,
-  controller: AbortController,
-  options: Pick<WorkerOptions, 'crash'>,
-): Promise<void> {
-  const log = world.log.child({ task: claimed.id, kind: claimed.kind, request: claimed.requestId })
-  const definition = findDefinition(claimed.kind)
-  if (!definition) {
-    log.error('no such task in this program; it waits for one that has it')
-    await settle(world.db, claimed, sql`state = 'queued', owner = null, run_at = now() + interval '1 minute'`)
-    return
-  }
-  let upcoming: string | undefined = claimed.step
-  let attempt = claimed.attempt
-  while (upcoming !== undefined) {
-    const step: string = upcoming
-    const startedAt = new Date()
-    try {
-      const outcome: Outcome = await runStep(world, definition, { ...claimed, attempt }, step, controller.signal, log)
-      if (options.crash?.(claimed, step) === 'before') throw new Crash()
-      upcoming = await conclude(world.db, definition, claimed, step, attempt, startedAt, outcome)
-      if (options.crash?.(claimed, step) === 'after') throw new Crash()
-      attempt = 0
-      if (controller.signal.aborted && upcoming !== undefined) return
-    } catch (error) {
-      if (error instanceof Crash) throw error
-      await recover(world, definition, claimed, step, attempt, startedAt, error, controller.signal, log)
-      return
-    }
-  }
-}
-
-async function runStep(
-  world: World,
-  definition: TaskDefinition,
-  task: Task,
-  name: string,
-  signal: AbortSignal,
-  log: Log,
-): Promise<Outcome> {
-  const step = definition.steps[name]
-  if (!step) throw new Fault('unavailable', `The operation ${task.kind} has no step ${name} in this version.`)
-  const run: Run<never> = {
-    db: world.db,
-    world,
-    drivers: world.drivers(task.region),
-    region: task.region,
-    input: task.input as never,
-    signal,
-    log,
-    task: { id: task.id, projectId: task.projectId, attempt: task.attempt },
-  }
-  const outcome = await step(run)
-  if (outcome.verdict === 'again' && Date.now() > task.deadlineAt.getTime()) {
-    throw new Fault('unavailable', `Gave up: ${words(name)} did not come to an end in time.`)
-  }
-  return outcome
-}
-
-const words = (name: string) => name.replaceAll(/([A-Z])/g, ' $1').toLowerCase()
-
-/** Commits what the step returned together with the advance. Returns the following step, or undefined when this claim is over. */
-async function conclude(
-  db: Db,
-  definition: TaskDefinition,
-  task: Task,
-  name: string,
-  attempt: number,
-  startedAt: Date,
-  outcome: Outcome,
-): Promise<string | undefined> {
-  const names = Object.keys(definition.steps)
-  const following =
-    outcome.verdict === 'goto' ? outcome.step : outcome.verdict === 'next' ? names[names.indexOf(name) + 1] : undefined
-  const stays = outcome.verdict === 'again'
-  if (stays && !outcome.commit) {
-    // Nothing to commit: only go to sleep, unless it was woken meanwhile.
-    await db.transaction((tx) => sleep(tx, task, name, outcome.afterMs))
-    return undefined
-  }
-  return db.transaction(async (tx) => {
-    const change = stays
-      ? sql`attempt = 0`
-      : following === undefined
-        ? sql`state = 'done', finished_at = now(), owner = null, error = null`
-        : sql`step = ${following}, attempt = 0, error = null`
-    const superseded = await fence(tx, task, change)
-    await outcome.commit?.(tx)
-    if (!stays) await journal(tx, task, name, 'done', attempt + 1, startedAt, null)
-    if (following !== undefined && superseded) {
-      await succeed(tx, task.key)
-      return undefined
-    }
-    if (!stays) {
-      if (following === undefined && superseded) await afterDone(tx, task)
-      return following
-    }
-    await sleep(tx, task, name, outcome.afterMs)
-    return undefined
-  })
-}
-
-/** The successor of a task that came to its end before it saw that it was superseded. */
-async function afterDone(tx: Tx, task: Task): Promise<void> {
-  await tx.rows(sql`update task set state = 'cancelled' where id = ${task.id}`)
-  await succeed(tx, task.key)
-  await tx.rows(sql`update task set state = 'done' where id = ${task.id}`)
-}
-
-/** Changes the row if it is still ours; throws when it is not. Returns whether somebody waits to take its place. */
-async function fence(tx: Tx, task: Task, change: ReturnType<typeof sql>): Promise<boolean> {
-  const [row] = await tx.rows<{ superseded: boolean }>(sql`
-    update task set ${change} where id = ${task.id} and owner = ${task.owner} and epoch = ${task.epoch} and state = 'running'
-    returning successor is not null as superseded`)
-  if (!row) throw new Lost()
-  return row.superseded
-}
-class Lost extends Error {}
-
-async function sleep(tx: Tx, task: Task, step: string, afterMs: number): Promise<void> {
-  const superseded = await fence(
-    tx,
-    task,
-    sql`step = ${step}, attempt = 0, state = 'queued', owner = null,
-        run_at = case when wakes > 0 then now() else now() + ${afterMs} * interval '1 millisecond' end`,
-  )
-  if (superseded) await succeed(tx, task.key)
-}
-
-/** The same without anything else: for tasks that this program cannot run. */
-async function settle(db: Db, task: Task, change: ReturnType<typeof sql>): Promise<void> {
-  await db.transaction((tx) => fence(tx, task, change)).catch(() => {})
-}
-
-async function journal(
-  tx: Tx,
-  task: Task,
-  name: string,
-  state: 'done' | 'retried' | 'failed' | 'cancelled',
-  attempts: number,
-  startedAt: Date,
-  error: string | null,
-): Promise<void> {
-  await tx.insert(taskStep).values({
-    taskId: task.id,
-    n: sql`(select count(*) from task_step where task_id = ${task.id})` as unknown as number,
-    name,
-    state,
-    attempts,
-    error,
-    startedAt,
-  })
-}
-
-/** A step threw. A Fault fails the task; superseded or going down lets it go; anything else is tried again until the deadline. */
-async function recover(
-  world: World,
-  definition: TaskDefinition,
-  task: Task,
-  step: string,
-  attempt: number,
-  startedAt: Date,
-  error: unknown,
-  signal: AbortSignal,
-  log: Log,
-): Promise<void> {
-  if (error instanceof Lost) return log.warn('another worker has this task now')
-  const { db } = world
-  if (signal.aborted) {
-    await db
-      .transaction(async (tx) => {
-        const superseded = await fence(tx, task, sql`step = ${step}, state = 'queued', owner = null, run_at = now()`)
-        if (superseded) await succeed(tx, task.key)
-      })
-      .catch(() => {})
-    return
-  }
-  const late = Date.now() > task.deadlineAt.getTime()
-  const fault =
-    error instanceof Fault
-      ? error
-      : late
-        ? new Fault('unavailable', `Gave up: ${words(step)} kept failing until the time for it was over.`, {
-            cause: error,
-          })
-        : undefined
-  if (!fault) log.warn({ err: error, step, attempt }, 'step failed, will be tried again')
-  else if (!(error instanceof Fault)) log.error({ err: error, step }, 'task failed')
-  const message = error instanceof Fault ? error.message : `internal error in ${words(step)}`
-  try {
-    await db.transaction(async (tx) => {
-      if (fault) {
-        const superseded = await fence(
-          tx,
-          task,
-          sql`step = ${step}, state = 'failed', finished_at = now(), owner = null, error = ${fault.message}`,
-        )
-        await definition.failed(tx, task.input as never, fault)
-        await journal(tx, task, step, 'failed', attempt + 1, startedAt, fault.message)
-        if (superseded) {
-          await tx.rows(sql`update task set state = 'cancelled' where id = ${task.id}`)
-          await succeed(tx, task.key)
-          await tx.rows(sql`update task set state = 'failed' where id = ${task.id}`)
-        }
-      } else {
-        const waitMs = Math.min(200 * 2 ** attempt, longestBackoffMs)
-        const superseded = await fence(
-          tx,
-          task,
-          sql`step = ${step}, state = 'queued', owner = null, attempt = ${attempt + 1}, error = ${message}, run_at = now() + ${waitMs} * interval '1 millisecond'`,
-        )
-        if (superseded) await succeed(tx, task.key)
-      }
-    })
-  } catch (cause) {
-    if (cause instanceof Lost) return
-    // `failed` itself threw: the task stays as it is and comes back when its lease ends. Somebody must look.
-    log.error({ err: cause, step, alarm: true }, 'a task could not be brought to an end')
-    throw cause
-  }
-}
-
 /**
  * Runs all that is queued to its end in this process, without waiting for due times: for tests. Returns the number of
  * claims. Throws when the tasks do not come to an end within `rounds`.
  */
-export async function drainTasks(
-  world: World,
-  options: Pick<WorkerOptions, 'crash'> & { rounds?: number } = {},
-): Promise<number> {
+export async function drainTasks(world: World, options: RunOptions & { rounds?: number } = {}): Promise<number> {
   let claims = 0
   for (let round = 0; round < (options.rounds ?? 200); round++) {
-    const tasks = await claim(world.db, -1, 50, true)
+    const tasks = await claim(world.db, { owner: -1, limit: 50, leaseMs: usualLeaseMs, everything: true })
     if (tasks.length === 0) return claims
     claims += tasks.length
     await Promise.all(
