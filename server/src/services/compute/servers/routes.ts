@@ -10,11 +10,12 @@ import { createServers } from './create.ts'
 import { deleteServer } from './delete.ts'
 import { serverFilter } from './filters.ts'
 import { briefServer, type ListedServer, listedServer as s, type Server, server, stampedServer } from './model.ts'
+import { drawDetail } from './list-views.ts'
 import { listedRows } from './rows.ts'
 import { CreateServer, UpdateServer } from './schema.ts'
 import { serverTarget } from './target.ts'
 import { updateServer } from './update.ts'
-import { serverBrief, serverChanged, serverDetail, serverView, type ShownServer } from './views.ts'
+import { serverBrief, serverChanged, serverView, type ShownServer } from './views.ts'
 import { canonical, readWish } from './requests.ts'
 import { links } from '../wire.ts'
 
@@ -76,7 +77,8 @@ async function listServers(req: Request, detail: boolean) {
   }
   const { rows: stamps, more } = await listPage(req.db, stampedServer, s.id, where, page).catch(badPattern)
   const rows = await listedRows(req.db, stamps)
-  return serverDetail.list(await shown(req, rows), req.view, linksOf(req, stamps, more))
+  const body = drawDetail(await shown(req, rows), rows, req.view, linksOf(req, stamps, more))
+  return reply({ body, headers: { 'content-type': 'application/json' } })
 }
 
 function linksOf(req: Request, rows: readonly { id: string }[], more: boolean) {
