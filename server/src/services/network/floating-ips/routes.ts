@@ -213,36 +213,38 @@ export const floatingIpRoutes = [
       return reply({ status: 204 })
     },
   }),
-  route({
-    method: 'GET',
-    path: '/floatingip_pools',
-    policy: 'get_floatingip_pool',
-    async handle(req) {
-      const { projectId, isAdmin } = askerOf(req)
-      const rows = await req.db
-        .select({ id: subnet.id, name: subnet.name, cidr: subnet.cidr, networkId: subnet.networkId })
-        .from(subnet)
-        .innerJoin(network, eq(network.id, subnet.networkId))
-        .where(
-          and(
-            eq(subnet.region, req.region),
-            eq(subnet.ipVersion, 4),
-            eq(network.external, true),
-            isAdmin ? undefined : networksOf(projectId, true),
+  ...['floatingip_pools', 'floatingip-pools'].map((word) =>
+    route({
+      method: 'GET',
+      path: `/${word}`,
+      policy: 'get_floatingip_pool',
+      async handle(req) {
+        const { projectId, isAdmin } = askerOf(req)
+        const rows = await req.db
+          .select({ id: subnet.id, name: subnet.name, cidr: subnet.cidr, networkId: subnet.networkId })
+          .from(subnet)
+          .innerJoin(network, eq(network.id, subnet.networkId))
+          .where(
+            and(
+              eq(subnet.region, req.region),
+              eq(subnet.ipVersion, 4),
+              eq(network.external, true),
+              isAdmin ? undefined : networksOf(projectId, true),
+            ),
+          )
+          .orderBy(subnet.id)
+        return {
+          floatingip_pools: rows.map((row) =>
+            pick(req.query, {
+              subnet_id: row.id,
+              subnet_name: row.name,
+              tenant_id: projectId,
+              network_id: row.networkId,
+              cidr: row.cidr,
+            }),
           ),
-        )
-        .orderBy(subnet.id)
-      return {
-        floatingip_pools: rows.map((row) =>
-          pick(req.query, {
-            subnet_id: row.id,
-            subnet_name: row.name,
-            tenant_id: projectId,
-            network_id: row.networkId,
-            cidr: row.cidr,
-          }),
-        ),
-      }
-    },
-  }),
+        }
+      },
+    }),
+  ),
 ]

@@ -22,7 +22,7 @@ const common = {
   fixed_ips: Type.Optional(Type.Array(FixedIp, { maxItems: 64 })),
   device_id: Type.Optional(nullable(Text)),
   device_owner: Type.Optional(nullable(Text)),
-  security_groups: Type.Optional(nullable(Type.Array(Id, { maxItems: 100 }))),
+  security_groups: Type.Optional(nullable(Type.Array(Id, { maxItems: 100, uniqueItems: true }))),
   allowed_address_pairs: Type.Optional(nullable(Type.Array(Pair, { maxItems: 1000 }))),
   extra_dhcp_opts: Type.Optional(nullable(Type.Array(DhcpOption, { maxItems: 100 }))),
   port_security_enabled: Type.Optional(Bool),

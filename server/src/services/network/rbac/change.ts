@@ -1,9 +1,9 @@
-import { eq, isDuplicate, sql, type Tx } from '#lib/db.ts'
+import { eq, isDuplicate, sql, type SQL, type Tx } from '#lib/db.ts'
 import { conflict, invalid, notFound } from '#lib/fault.ts'
 import { newId } from '#lib/id.ts'
 import type { Asker, At } from '../at.ts'
 import { type RbacPolicy, rbacPolicy } from '../model.ts'
-import { everyProject, requireUnusedGrant } from './model.ts'
+import { everyProject } from './model.ts'
 
 const tables = {
   network: sql`network`,
@@ -42,55 +42,53 @@ async function lockObject(
 
 /** Throws conflict while somebody uses what only this policy grants. */
 export async function deletePolicy(tx: Tx, at: At, found: RbacPolicy): Promise<void> {
-  await requireUnused(tx, at, found)
   await tx.delete(rbacPolicy).where(eq(rbacPolicy.id, found.id))
+  await requireUnused(tx, at, found)
   await writeFlags(tx, found)
 }
 
 export async function retargetPolicy(tx: Tx, at: At, found: RbacPolicy, targetProject: string): Promise<RbacPolicy> {
   if (targetProject === found.targetProject) return found
-  if (targetProject !== everyProject) await requireUnused(tx, at, found)
   const [row] = await tx
     .update(rbacPolicy)
     .set({ targetProject })
     .where(eq(rbacPolicy.id, found.id))
     .returning()
     .catch(asDuplicate)
+  if (targetProject !== everyProject) await requireUnused(tx, at, found)
   await writeFlags(tx, row!)
   return row!
 }
 
+/** Throws conflict when, without this policy, somebody uses the thing whom no other policy lets. */
 async function requireUnused(tx: Tx, at: At, found: RbacPolicy): Promise<void> {
-  const object = await lockObject(tx, at, found)
-  const inUse = (): never =>
-    conflict(`RBAC policy on object ${found.objectId} cannot be removed because other objects depend on it.`, {
+  const { project_id: owner } = await lockObject(tx, at, found)
+  const { objectId: id, targetProject: to, action } = found
+  const lost = (user: SQL) => sql`${user} not in (${owner}, '') and (${to} = ${everyProject} or ${user} = ${to})
+    and not exists (select 1 from rbac_policy o where o.object_id = ${id} and o.action = ${action}
+      and o.target_project in (${user}, ${everyProject}))`
+  const users = await tx.rows(sql`select 1 ${usersOf(found, lost)} limit 1`)
+  // the default external network is everybody's
+  const defaults =
+    action === 'access_as_external' && to === everyProject
+      ? await tx.rows(sql`select 1 from network where id = ${id} and is_default`)
+      : []
+  if (users.length + defaults.length > 0)
+    conflict(`RBAC policy on object ${id} cannot be removed because other objects depend on it.`, {
       code: 'RbacPolicyInUse',
     })
-  const to = found.targetProject
-  if (found.objectType === 'network' && found.action === 'access_as_shared')
-    await requireUnusedGrant(tx, { id: object.id, projectId: object.project_id }, to).catch(inUse)
-  else if (found.objectType === 'network') {
-    const users = await tx.rows(sql`
-      select 1 from router r where r.gateway_network_id = ${object.id} and r.project_id <> ${object.project_id}
-        and (${to} = ${everyProject} or r.project_id = ${to}) and not exists (
-          select 1 from rbac_policy o where o.object_id = ${object.id} and o.action = 'access_as_external'
-            and o.id <> ${found.id} and o.target_project in (r.project_id, ${everyProject})) limit 1`)
-    if (users.length > 0) inUse()
-  } else if (found.objectType === 'security_group') {
-    const users = await tx.rows(sql`
-      select 1 from port p where p.security_group_ids @> ${`{${object.id}}`}::uuid[]
-        and p.project_id <> ${object.project_id} and (${to} = ${everyProject} or p.project_id = ${to}) limit 1`)
-    if (users.length > 0) inUse()
-  } else {
-    const column =
-      found.objectType === 'subnetpool'
-        ? sql`subnet s where s.subnet_pool_id`
-        : sql`subnet_pool s where s.address_scope_id`
-    const users = await tx.rows(sql`
-      select 1 from ${column} = ${object.id} and s.project_id <> ${object.project_id}
-        and (${to} = ${everyProject} or s.project_id = ${to}) limit 1`)
-    if (users.length > 0) inUse()
-  }
+}
+
+function usersOf({ objectType, objectId: id, action }: RbacPolicy, lost: (user: SQL) => SQL): SQL {
+  if (objectType === 'subnetpool')
+    return sql`from subnet s where s.subnet_pool_id = ${id} and ${lost(sql`s.project_id`)}`
+  if (objectType === 'address_scope')
+    return sql`from subnet_pool s where s.address_scope_id = ${id} and ${lost(sql`s.project_id`)}`
+  if (objectType === 'security_group')
+    return sql`from port p where p.security_group_ids @> ${`{${id}}`}::uuid[] and ${lost(sql`p.project_id`)}`
+  if (action === 'access_as_external')
+    return sql`from router r where r.gateway_network_id = ${id} and ${lost(sql`r.project_id`)}`
+  return sql`from port p where p.network_id = ${id} and p.device_owner <> 'network:dhcp' and ${lost(sql`p.project_id`)}`
 }
 
 /** `shared` and `external` of the thing say what its policies say. */
@@ -100,7 +98,8 @@ async function writeFlags(tx: Tx, { objectType, objectId }: RbacPolicy): Promise
       ${target === undefined ? sql`` : sql`and target_project = ${target}`})`
   if (objectType === 'network')
     await tx.rows(sql`update network set shared = ${exists('access_as_shared', everyProject)},
-      external = ${exists('access_as_external', undefined)} where id = ${objectId}`)
+      external = ${exists('access_as_external', undefined)},
+      revision = revision + 1, updated_at = now() where id = ${objectId}`)
   if (objectType === 'subnetpool' || objectType === 'address_scope')
     await tx.rows(sql`update ${tables[objectType]} set shared = ${exists('access_as_shared', everyProject)}
       where id = ${objectId}`)

@@ -55,7 +55,7 @@ function pageLinks(
 function href(req: Request, marker: string | undefined, reverse: boolean): string {
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(req.query)) {
-    if (name === 'page_reverse' || (name === 'marker' && marker !== undefined)) continue
+    if (name === 'page_reverse' || name === 'marker') continue
     for (const each of Array.isArray(value) ? value : [value]) search.append(name, each)
   }
   if (marker !== undefined) search.set('marker', marker)

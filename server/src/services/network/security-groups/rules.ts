@@ -20,6 +20,7 @@ export type RuleRead = Pick<
 
 const withPorts = new Set([6, 17, 33, 132, 136])
 const icmp = new Set([1, 58])
+const ipv6Only = new Set([41, 43, 44, 58, 59, 60])
 
 /** Throws invalid. */
 export function readRule(asked: RuleAsked): RuleRead {
@@ -39,7 +40,7 @@ export function readRule(asked: RuleAsked): RuleRead {
       })
   }
   const number = protocol === null ? null : protocolNumber(protocol, etherType)!
-  if (protocol !== null && etherType === 'IPv4' && (number === 58 || protocol.startsWith('ipv6-')))
+  if (number !== null && etherType === 'IPv4' && ipv6Only.has(number))
     invalid(`Invalid ethertype ${etherType} for protocol ${protocol}.`, {
       code: 'SecurityGroupEthertypeConflictWithProtocol',
     })

@@ -3,7 +3,7 @@ import { conflict, invalid, notFound } from '#lib/fault.ts'
 import { newId } from '#lib/id.ts'
 import type { Asker, At } from '../at.ts'
 import { type Cidr, cidrOf, contains, overlaps } from '../addresses.ts'
-import { subnet, subnetPool, type SubnetPool } from '../model.ts'
+import { type AddressScope, subnet, subnetPool, type SubnetPool } from '../model.ts'
 import { grantToAll, removeGrants } from '../rbac/model.ts'
 import { isPoolUsed } from './allocate.ts'
 import { getScope } from './model.ts'
@@ -88,7 +88,13 @@ export async function updatePool(tx: Tx, at: At, id: string, spec: PoolSpec, ask
   if (scopeId !== before.addressScopeId || set.prefixes !== undefined) {
     if (scopeId !== before.addressScopeId && before.projectId !== asker.projectId && !asker.isAdmin)
       invalid('Only the owner of a subnet pool may change its address scope.', { code: 'IllegalSubnetPoolUpdate' })
-    if (scopeId !== null) await requireScope(tx, at, { id, version, cidrs, scopeId }, asker)
+    if (scopeId !== null) {
+      const scope = await requireScope(tx, at, { id, version, cidrs, scopeId }, asker)
+      if (!asker.isAdmin && scope.projectId !== asker.projectId)
+        invalid(`Only the owner of address scope ${scopeId} may change the prefixes in it.`, {
+          code: 'IllegalSubnetPoolUpdate',
+        })
+    }
   }
   const [after] = await tx
     .update(subnetPool)
@@ -172,7 +178,7 @@ async function requireScope(
   at: At,
   pool: { id: string; version: 4 | 6; cidrs: readonly Cidr[]; scopeId: string },
   asker: Asker,
-): Promise<void> {
+): Promise<AddressScope> {
   const scope = await getScope(tx, at.region, pool.scopeId, asker)
   if (scope.ipVersion !== pool.version)
     invalid(`Address scope ${scope.id} is of IPv${scope.ipVersion}, and the subnet pool of IPv${pool.version}.`, {
@@ -191,6 +197,7 @@ async function requireScope(
           code: 'AddressScopePrefixConflict',
         },
       )
+  return scope
 }
 
 function definedOf({ min, max, default: byDefault }: PoolSpec) {
