@@ -13,6 +13,7 @@ export interface EndpointQuery {
   serviceId?: string | undefined
   regionId?: string | undefined
   interface?: string | undefined
+  name?: string | undefined
 }
 export function listEndpoints(db: Db, query: EndpointQuery): Promise<Endpoint[]> {
   return db
@@ -22,6 +23,7 @@ export function listEndpoints(db: Db, query: EndpointQuery): Promise<Endpoint[]>
       and(
         query.serviceId === undefined ? undefined : eq(endpoint.serviceId, query.serviceId),
         query.regionId === undefined ? undefined : eq(endpoint.regionId, query.regionId),
+        query.name === undefined ? undefined : eq(endpoint.name, query.name),
         query.interface === undefined ? undefined : sql`${endpoint.interface} = ${query.interface}`,
       ),
     )

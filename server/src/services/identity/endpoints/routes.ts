@@ -77,6 +77,7 @@ export const endpointRoutes = [
         serviceId: one(query, 'service_id'),
         regionId: one(query, 'region_id') ?? one(query, 'region'),
         interface: one(query, 'interface'),
+        name: one(query, 'name'),
       })
       return endpointView(world).list(rows, req)
     },
