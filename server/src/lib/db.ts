@@ -111,7 +111,8 @@ export function connect(url: string, options: postgres.Options<Record<string, po
         password: decodeURIComponent(parsed.password),
       }
     : {}
-  const all = { ...where, onnotice: () => {}, ...options }
+  // a database that comes back is to be found at once
+  const all = { ...where, onnotice: () => {}, backoff: () => 0.2, ...options }
   return socketDir ? postgres(all) : postgres(parsed.href, all)
 }
 
@@ -262,9 +263,25 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
 export function sqlState(error: unknown): string | undefined {
   for (let e = error; e instanceof Error; e = e.cause) {
     const code = (e as { code?: unknown }).code
-    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return code
+    if (typeof code === 'string' && /^[0-9][0-9A-Z]{4}$/.test(code)) return code
   }
   return undefined
+}
+
+const awayCodes = new Set([
+  ...['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'CONNECT_TIMEOUT'],
+  ...['57P01', '57P02', '57P03', '08000', '08003', '08006', '53300'],
+])
+
+/** True when the database could not be reached, or went away under a query. */
+export function isDatabaseAway(error: unknown): boolean {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    const { code, syscall } = e as { code?: unknown; syscall?: unknown }
+    // a socket that breaks under a query comes as the cause of the query's error; by itself it is somebody else's socket
+    const isBroken = e !== error && (code === 'ECONNRESET' || code === 'EPIPE')
+    if (syscall === 'connect' || isBroken || (typeof code === 'string' && awayCodes.has(code))) return true
+  }
+  return false
 }
 
 /** True for a violated unique index (23505), or only that of the constraint named. */

@@ -115,3 +115,34 @@ test('a region stands before the mount of a regional service, and must exist', a
   assert.equal((await member.get('/regions/%E0%A4%A/image/v2/images')).status, 400)
   assert.equal((await member.get('/regions/local/identity/v3')).status, 404)
 })
+
+test('names that every object inherits are names like others', async (t) => {
+  const cloud = await testCloud(t)
+  const member = cloud.as('member')
+  assert.equal((await member.get('/image/v2/images?sort_key=constructor')).status, 400)
+  assert.equal((await member.post('/image/v2/images', { name: 'odd', toString: 'x', constructor: 'y' })).status, 201)
+  const found = await member.get('/image/v2/images?constructor=y&toString=x')
+  assert.deepEqual(
+    found.json.images.map((image: { name: string }) => image.name),
+    ['odd'],
+  )
+})
+
+test('a body that could harm what is behind is refused, whatever its spelling', async (t) => {
+  const cloud = await testCloud(t)
+  const member = cloud.as('member')
+  const send = (raw: string, type = 'application/json') =>
+    member.post('/image/v2/images', undefined, { raw, headers: { 'content-type': type } })
+  const deep = `{"name": ${'['.repeat(500)}${']'.repeat(500)}}`
+  assert.match((await send(deep)).json.message, /nested/)
+  assert.match((await send(String.raw`{"\u005f_proto__": {}}`)).json.message, /__proto__/)
+  assert.match((await send(String.raw`{"name": "\u0000"}`)).json.message, /U\+0000/)
+  assert.equal((await send(String.raw`{"name": "\\u0000 and [[[ \" __proto__"}`)).status, 201)
+  const broken = await send('{"password": "hunter2" oops}')
+  assert.equal(broken.status, 400)
+  assert.ok(!broken.text.includes('hunter2'), broken.text)
+  for (const type of [';;;', 'a b c']) assert.equal((await send('{}', type)).status, 415, type)
+  const wrong = await cloud.as('admin').post('/identity/v3/users', { user: { name: 'u', password: 12_345_678 } })
+  assert.equal(wrong.status, 400)
+  assert.ok(!wrong.text.includes('12345678'), wrong.text)
+})

@@ -11,6 +11,7 @@ import {
   type PgTable,
   type SQL,
   sql,
+  sqlState,
 } from '#lib/db.ts'
 import { Fault, invalid } from '#lib/fault.ts'
 import type { QueryValues, Request } from '#lib/http/route.ts'
@@ -63,7 +64,7 @@ export function readPage(query: QueryValues, rules: PageRules): Page {
   }
   const sorts: Sort[] = []
   for (const [key, dir = 'asc'] of pairs) {
-    const column = rules.sortable[key]
+    const column = Object.hasOwn(rules.sortable, key) ? rules.sortable[key] : undefined
     if (dir.toLowerCase() !== 'asc' && dir.toLowerCase() !== 'desc')
       invalid(`Invalid sort direction '${dir}': it must be asc or desc.`)
     if (column) sorts.push({ column, descending: dir.toLowerCase() === 'desc' })
@@ -119,7 +120,7 @@ export async function listPage<Table extends PgTable>(
 function asBadMarker(marker: string) {
   return (error: unknown): never => {
     // a marker that is not even a uuid: the database says so
-    if (error instanceof Error)
+    if (sqlState(error) === '22P02')
       throw new Fault('invalid', `The marker ${marker} could not be found.`, { code: 'MarkerNotFound', cause: error })
     throw error
   }

@@ -53,24 +53,42 @@ export interface Reply {
   readonly status: number | undefined
   readonly body: unknown
   readonly headers: Record<string, string>
+  readonly bare: boolean
 }
 const replyMark = Symbol('reply')
 
-/** `body`: JSON, or a Readable, Buffer or string with a content-type header; undefined: none. */
-export function reply(parts: { status?: number; body?: unknown; headers?: Record<string, string> }): Reply {
-  return { [replyMark]: true, status: parts.status, body: parts.body, headers: parts.headers ?? {} }
+/**
+ * `body`: JSON, or a Readable, Buffer or string with a content-type header; undefined: none. `bare`: exactly these headers
+ * go out (and the request ids), whatever the status: for APIs that say more in headers than the usual ones.
+ */
+export function reply(parts: {
+  status?: number
+  body?: unknown
+  headers?: Record<string, string>
+  bare?: boolean
+}): Reply {
+  return {
+    [replyMark]: true,
+    status: parts.status,
+    body: parts.body,
+    headers: parts.headers ?? {},
+    bare: parts.bare ?? false,
+  }
 }
 export function isReply(value: unknown): value is Reply {
   return typeof value === 'object' && value !== null && replyMark in value
 }
 
-export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'COPY' | 'OPTIONS'
 
 interface RouteSpec<Body extends TSchema | undefined, Target> {
   method: Method
   /** Below the service's mount and prefix: '/servers/:id'. */
   path: string
-  /** The rule that must allow it, or 'public' (no token is asked for), or 'authenticated' (the handler checks itself). */
+  /**
+   * The rule that must allow it, or 'public' (no token is asked for), 'authenticated' (the handler checks itself) or
+   * 'optional' (a token is read where there is one, and the handler decides what strangers may).
+   */
   policy: string
   /** First and last version that has it. */
   since?: string

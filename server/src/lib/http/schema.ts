@@ -134,9 +134,12 @@ export function requireValid(checker: Checker, value: unknown, what: string): vo
   const names = (error?.params as { requiredProperties?: string[] } | undefined)?.requiredProperties
   const why = names
     ? `it must have ${names.join(', ')}`
-    : `${shown(value, error?.instancePath ?? '')}${error?.message ?? 'is wrong'}`
+    : `${secretField.test(path) ? '' : shown(value, error?.instancePath ?? '')}${error?.message ?? 'is wrong'}`
   throw new Fault('invalid', `Invalid input for ${path ? `field ${path}` : `the ${what}`}: ${why}.`)
 }
+
+// These sentences go into the log, and some fields must not.
+const secretField = /pass|secret|token|private|user_data|blob|contents/i
 
 const dotted = (instancePath: string) => instancePath.slice(1).replaceAll('/', '.')
 const depth = (path: string) => path.split('/').length

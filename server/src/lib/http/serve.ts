@@ -2,13 +2,15 @@
 // target, ask the policy, call the handler, write the reply or the fault.
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Readable } from 'node:stream'
+import type { OutgoingHttpHeaders } from 'node:http'
+import { pipeline, type Readable } from 'node:stream'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { type AccessRule, accessAllowed, type Actor } from '#lib/actor.ts'
 import { type Config, publicUrl } from '#lib/config.ts'
-import { sqlState } from '#lib/db.ts'
 import { Fault, notFound } from '#lib/fault.ts'
-import { isReply, type QueryValues, type Request, type Route, type Service } from '#lib/http/route.ts'
+import { readBody, readQuery } from '#lib/http/body.ts'
+import { faultOf, frameworkFault } from '#lib/http/refusal.ts'
+import { isReply, type Request, type Route, type Service } from '#lib/http/route.ts'
 import { requireValid, versioned } from '#lib/http/schema.ts'
 import { statusOf } from '#lib/http/status.ts'
 import { isUuid } from '#lib/id.ts'
@@ -74,6 +76,7 @@ export function makeServer(options: ServeOptions): FastifyInstance {
       )
     },
   }) as unknown as FastifyInstance
+  app.addHttpMethod('COPY', { hasBody: true })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_req, payload, done) => done(null, payload))
 
@@ -102,8 +105,9 @@ export function makeServer(options: ServeOptions): FastifyInstance {
     return writeFault(res, serviceAt(services, req.url), fault, config)
   })
   app.setErrorHandler((error, req, res) => {
-    log.error({ err: error, url: req.url }, 'unexpected')
-    return writeFault(res, serviceAt(services, req.url), undefined, config)
+    const fault = frameworkFault(error)
+    if (!fault) log.error({ err: error, url: req.url }, 'unexpected')
+    return writeFault(res, serviceAt(services, req.url), fault, config)
   })
   return app
 }
@@ -150,7 +154,8 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
     let actor = nobody
     let failure: unknown
     try {
-      if (route.policy !== 'public') actor = await authenticate(tokenOf(raw))
+      if (route.policy === 'optional' ? hasToken(raw) : route.policy !== 'public')
+        actor = await authenticate(tokenOf(raw))
       if (actor.accessRules) requireAccess(service, actor.accessRules, raw)
       let version = 0
       if (service.versions) {
@@ -169,7 +174,7 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
 
       let chosen = plain
       let body: unknown
-      if (!route.stream) body = await readBody(raw, route, config)
+      if (!route.stream) body = await readBody(raw, { limitKb: config.maxBodyKb, accepts: route.accepts })
       if (byAction) [chosen, body] = chooseAction(byAction, body)
       if (
         (chosen.since !== undefined && version < chosen.since) ||
@@ -224,13 +229,18 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
       const made = isReply(result) ? result : undefined
       const content = made ? made.body : result
       status = made?.status ?? chosen.route.status ?? (content === undefined ? 204 : 200)
+      if (made?.bare) return sendBare(res, status, made.headers, content)
       if (made) res.headers(made.headers)
       return send(res, status, content)
     } catch (error) {
       failure = error
-      const fault = error instanceof Fault ? error : undefined
-      if (!fault) log.error({ err: error, request: requestId, method: raw.method, url: raw.url }, 'request failed')
-      const answer = writeFault(res, service, fault ?? databaseRefusal(error), config, requestId)
+      const fault = faultOf(error, raw.raw)
+      // a Fault of somebody else's making goes into the log with what made it
+      if (!(error instanceof Fault)) {
+        const about = { err: error, request: requestId, method: raw.method, url: raw.url }
+        log[fault ? 'info' : 'error'](about, fault ? fault.message : 'request failed')
+      }
+      const answer = writeFault(res, service, fault, config, requestId)
       status = res.statusCode
       return answer
     } finally {
@@ -258,7 +268,7 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
 }
 
 function allow(enforcer: Enforcer, route: Route, req: Request<never>, target: unknown): void {
-  if (route.policy === 'public' || route.policy === 'authenticated') return
+  if (route.policy === 'public' || route.policy === 'authenticated' || route.policy === 'optional') return
   const about = route.policyTarget
     ? route.policyTarget(target as never, req)
     : target === undefined
@@ -270,6 +280,10 @@ function allow(enforcer: Enforcer, route: Route, req: Request<never>, target: un
 function ownerOf(target: unknown): Record<string, unknown> {
   const { projectId, userId } = target as { projectId?: unknown; userId?: unknown }
   return { project_id: projectId, tenant_id: projectId, user_id: userId }
+}
+
+function hasToken(raw: FastifyRequest): boolean {
+  return raw.headers['x-auth-token'] !== undefined || raw.headers['x-storage-token'] !== undefined
 }
 
 function tokenOf(raw: FastifyRequest): string {
@@ -297,60 +311,6 @@ function chooseAction(byAction: Map<string, Prepared>, body: unknown): [Prepared
   return [chosen, (body as Record<string, unknown>)[name]]
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
-
-/** The JSON body; undefined when there is none. Throws invalid, tooLarge or unsupportedMedia. */
-async function readBody(raw: FastifyRequest, route: Route, config: Config): Promise<unknown> {
-  if (raw.method === 'GET' || raw.method === 'HEAD') return undefined
-  const length = Number(raw.headers['content-length'] ?? 0)
-  if (length === 0 && raw.headers['transfer-encoding'] === undefined) {
-    return undefined
-  }
-  const limit = config.maxBodyKb * 1024
-  if (length > limit) throw new Fault('tooLarge', `The request body is larger than ${config.maxBodyKb} KiB.`)
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of raw.raw as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limit) throw new Fault('tooLarge', `The request body is larger than ${config.maxBodyKb} KiB.`)
-    chunks.push(chunk)
-  }
-  if (size === 0) return undefined
-  const type = (raw.headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase()
-  if (type !== 'application/json' && !(route.accepts ?? []).includes(type)) {
-    if (route.accepts || type.startsWith('text/') || type.includes('xml'))
-      throw new Fault('unsupportedMedia', `The content type ${type} is not supported.`)
-  }
-  let text: string
-  try {
-    text = utf8.decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
-  } catch {
-    throw new Fault('invalid', 'Malformed request body: it is not valid UTF-8.')
-  }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw new Fault('invalid', `Malformed request body: it is not valid JSON (${(error as Error).message}).`)
-  }
-  // PostgreSQL cannot hold U+0000, and no name or text has a use for it
-  if (text.includes('\\u0000'))
-    throw new Fault('invalid', 'Malformed request body: the character U+0000 is not allowed.')
-  if (text.includes('__proto__'))
-    throw new Fault('invalid', 'Malformed request body: the name __proto__ is not allowed.')
-  return value
-}
-
-function readQuery(raw: FastifyRequest): QueryValues {
-  const query = raw.query as QueryValues
-  for (const value of Object.values(query)) {
-    if (value.includes('\0') || (Array.isArray(value) && value.some((each) => each.includes('\0')))) {
-      throw new Fault('invalid', 'Malformed query: the character U+0000 is not allowed.')
-    }
-  }
-  return query
-}
-
 function send(res: FastifyReply, status: number, content: unknown): FastifyReply {
   res.code(status)
   if (content === undefined) return res.send()
@@ -359,29 +319,22 @@ function send(res: FastifyReply, status: number, content: unknown): FastifyReply
   return res.header('content-type', 'application/json').send(Buffer.from(JSON.stringify(content)))
 }
 
-function isReadable(content: unknown): content is Readable {
-  return typeof (content as Readable | null)?.pipe === 'function'
+// Past Fastify, which takes headers away from replies that have no body.
+function sendBare(res: FastifyReply, status: number, headers: Record<string, string>, content: unknown): FastifyReply {
+  const own = res.getHeaders() as OutgoingHttpHeaders
+  res.hijack()
+  const out = res.raw
+  out.writeHead(status, { ...own, ...headers })
+  if (isReadable(content)) {
+    // when the source fails the client must see it: the connection ends before the length that was promised
+    pipeline(content, out, () => {})
+  } else if (content === undefined) out.end()
+  else out.end(content)
+  return res
 }
 
-/** What the database refuses because of the request's values (a number too large, a date that is none) is the client's. */
-function databaseRefusal(error: unknown): Fault | undefined {
-  const code = sqlState(error)
-  if (
-    code === '22003' ||
-    code === '22007' ||
-    code === '22008' ||
-    code === '22021' ||
-    code === '22P02' ||
-    code === '22P05'
-  ) {
-    return new Fault('invalid', 'A value in the request is out of range or of the wrong form.')
-  }
-  // a row that was looked at was removed, or one like it made, before this request's own write
-  if (code === '23503' || code === '23505')
-    return new Fault('conflict', 'Something else was changed at the same moment; look again, then try again.')
-  if (code === '57P01' || code === '57P03' || code === '08006' || code === '53300')
-    return new Fault('unavailable', 'The database is not available; try again in a moment.')
-  return undefined
+function isReadable(content: unknown): content is Readable {
+  return typeof (content as Readable | null)?.pipe === 'function'
 }
 
 const internal = new Fault('unavailable', 'An unexpected error prevented the server from fulfilling your request.')

@@ -48,7 +48,7 @@ export function newAttributes(body: Record<string, unknown>, allow: AllowVisibil
   const properties: Record<string, string> = {}
   for (const [name, value] of Object.entries(body)) {
     if (name === 'id' || name === 'owner') continue
-    if (name in settable) setColumn(change, name as keyof typeof settable, value, allow)
+    if (isSettable(name)) setColumn(change, name, value, allow)
     else if (mayBeProperty(name) && value !== null) properties[name] = String(value)
   }
   return { ...change, properties: fewEnough(properties) }
@@ -70,13 +70,13 @@ export function patchAttributes(
     if (name === 'owner' && op === 'replace' && mayGiveAway) {
       if (typeof value !== 'string' || value.length > 255) invalid('The owner must be the id of a project.')
       change.projectId = value
-    } else if (name in settable) {
+    } else if (isSettable(name)) {
       if (op === 'remove') forbidden(`Property ${name} may not be removed.`)
       if (image.status !== 'queued' && (name === 'container_format' || name === 'disk_format'))
         forbidden(`Attribute ${name} can be replaced only for a queued image.`)
-      setColumn(change, name as keyof typeof settable, value, allow)
+      setColumn(change, name, value, allow)
     } else if (mayBeProperty(name)) {
-      if (op !== 'add' && !(name in properties)) conflict(`Property ${name} does not exist.`)
+      if (op !== 'add' && !Object.hasOwn(properties, name)) conflict(`Property ${name} does not exist.`)
       if (op === 'remove') delete properties[name]
       else if (typeof value === 'string') properties[name] = value
       else invalid(`Invalid value for property ${name}: it must be a string.`)
@@ -89,6 +89,10 @@ function setColumn(change: Change, name: keyof typeof settable, value: unknown, 
   requireValid(checkers[name]!, value, name)
   if (name === 'visibility') allow(value as Visibility)
   Object.assign(change, { [columns[name]]: name === 'tags' ? [...new Set(value as string[])] : value })
+}
+
+function isSettable(name: string): name is keyof typeof settable {
+  return Object.hasOwn(settable, name)
 }
 
 function mayBeProperty(name: string): boolean {

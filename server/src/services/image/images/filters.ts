@@ -31,10 +31,10 @@ export function imageFilters(query: QueryValues): SQL | undefined {
   for (const name of Object.keys(query)) {
     if (notFilters.has(name)) continue
     const value = one(query, name) ?? ''
-    if (name in listed) wanted.push(listFilter(name as keyof typeof listed, value))
-    else if (name in exact) wanted.push(eq(exact[name as keyof typeof exact], value))
-    else if (name in numbers) wanted.push(eq(numbers[name as keyof typeof numbers], whole(name, value)))
-    else if (name in times) wanted.push(timeFilter(name as keyof typeof times, value))
+    if (Object.hasOwn(listed, name)) wanted.push(listFilter(name as keyof typeof listed, value))
+    else if (Object.hasOwn(exact, name)) wanted.push(eq(exact[name as keyof typeof exact], value))
+    else if (Object.hasOwn(numbers, name)) wanted.push(eq(numbers[name as keyof typeof numbers], whole(name, value)))
+    else if (Object.hasOwn(times, name)) wanted.push(timeFilter(name as keyof typeof times, value))
     else if (name === 'size_min') wanted.push(sql`${image.size} >= ${whole(name, value)}`)
     else if (name === 'size_max') wanted.push(sql`${image.size} <= ${whole(name, value)}`)
     else if (name === 'protected') wanted.push(eq(image.protected, flag(name, value)))
