@@ -95,9 +95,9 @@ export async function startWorker(world: World, options: WorkerOptions): Promise
       roused = false
       try {
         if (!session) {
-          log.warn('the worker lost its session in the database')
           abortAll('lease lost')
           await register()
+          log.info({ owner }, 'the worker has a new session in the database')
         }
         const free = slots - busy.size
         if (free > 0) for (const task of await claim(db, { owner, limit: free, leaseMs })) start(task)
