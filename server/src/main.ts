@@ -1,12 +1,10 @@
 // One program: `serve` answers and works, `prepare` readies a database, `database` runs the embedded one.
 import { parseArgs } from 'node:util'
-import { makeApp } from './app.ts'
 import { type Config, readConfig } from '#lib/config.ts'
 import { openDatabase } from '#lib/db.ts'
 import { makeLog } from '#lib/log.ts'
-import { migrate } from '#lib/migrate.ts'
-import { startCluster, stopCluster } from '#lib/postgres.ts'
-import { startWorker } from '#lib/worker.ts'
+
+// What a command alone needs it imports itself: the database is to start without the whole cloud being loaded.
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,6 +25,7 @@ function config(): Config {
 }
 
 async function serve(): Promise<void> {
+  const [{ makeApp }, { startWorker }] = await Promise.all([import('./app.ts'), import('#lib/worker.ts')])
   const settings = config()
   const log = makeLog('server', settings.logLevel)
   const db = openDatabase(databaseUrl(settings), log, { connections: settings.databaseConnections })
@@ -54,6 +53,7 @@ async function serve(): Promise<void> {
 }
 
 async function prepare(): Promise<void> {
+  const [{ makeApp }, { migrate }] = await Promise.all([import('./app.ts'), import('#lib/migrate.ts')])
   const settings = config()
   const log = makeLog('prepare', 'warn')
   await migrate(databaseUrl(settings))
@@ -64,6 +64,7 @@ async function prepare(): Promise<void> {
 }
 
 async function database(): Promise<void> {
+  const { startCluster, stopCluster } = await import('#lib/postgres.ts')
   const dir = `${config().data}/postgres`
   if (positionals[1] === 'start') process.stdout.write(`${JSON.stringify(await startCluster(dir))}\n`)
   else if (positionals[1] === 'stop') await stopCluster(dir)

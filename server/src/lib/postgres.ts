@@ -33,7 +33,7 @@ export async function startCluster(dir: string, options: ClusterOptions = {}): P
   const data = join(root, 'data')
   const sockets = socketDir(root)
   const url = `postgres://pileus@localhost:5432/pileus?host=${encodeURIComponent(sockets)}`
-  const running = await runningPid(data)
+  const running = await answeringPid(data, url)
   if (running) return { url, pid: running }
 
   const owner = process.getuid?.() === 0 ? await systemUser(options.user ?? 'pileus') : undefined
@@ -67,17 +67,20 @@ export async function startCluster(dir: string, options: ClusterOptions = {}): P
   await writeFile(logFile, '', { flag: 'a' })
   if (owner) await chown(logFile, owner.uid, owner.gid)
   const more = ['-c', `unix_socket_directories=${sockets}`, ...(options.throwAway ? throwAwayFlags : [])]
-  const shell = `exec "$0" "$@" >>'${logFile}' 2>&1 </dev/null`
-  const child = spawn('/bin/sh', ['-c', shell, join(bin, 'postgres'), '-D', data, ...more], {
-    ...as,
-    detached: true,
-    stdio: 'ignore',
-  })
-  let ended = false
-  child.once('exit', () => (ended = true))
-  child.unref()
-  await untilReady(url, () => ended, logFile)
-  return { url, pid: child.pid! }
+  const shell = 'exec "$@" >>"$0" 2>&1 </dev/null'
+  const start = (): (() => boolean) => {
+    const child = spawn('/bin/sh', ['-c', shell, logFile, join(bin, 'postgres'), '-D', data, ...more], {
+      ...as,
+      detached: true,
+      stdio: 'ignore',
+    })
+    let ended = false
+    child.once('exit', () => (ended = true))
+    child.unref()
+    return () => ended
+  }
+  const pid = await untilReady(url, data, start, logFile)
+  return { url, pid }
 }
 
 /** Stops the cluster cleanly (open transactions are rolled back); returns when it is gone. False when none ran. */
@@ -85,7 +88,11 @@ export async function stopCluster(dir: string): Promise<boolean> {
   const data = join(resolve(dir), 'data')
   const pid = await runningPid(data)
   if (!pid) return false
-  process.kill(pid, 'SIGINT') // "fast" shutdown
+  try {
+    process.kill(pid, 'SIGINT') // "fast" shutdown
+  } catch {
+    return false // it went by itself
+  }
   for (let i = 0; i < 600; i++) {
     if (!(await runningPid(data))) return true
     await new Promise((done) => setTimeout(done, 50))
@@ -121,26 +128,48 @@ const throwAwayFlags = [
   'autovacuum=off',
 ]
 
-async function untilReady(url: string, ended: () => boolean, logFile: string): Promise<void> {
+/** Starts it and returns its pid when it takes connections, made sure of that its database is there. */
+async function untilReady(url: string, data: string, start: () => () => boolean, logFile: string): Promise<number> {
   const admin = url.replace('/pileus?', '/postgres?')
+  let ended = start()
   for (let i = 0; ; i++) {
     const client = connect(admin, { max: 1, connect_timeout: 2 })
     try {
       const found = await client`select 1 from pg_database where datname = 'pileus'`
       if (found.length === 0) await client.unsafe('create database pileus')
-      return
+      const pid = await runningPid(data)
+      if (pid) return pid
     } catch (error) {
-      if (ended() || i >= 300) {
-        throw new Error(
-          `PostgreSQL did not start: ${lastLine(await readFile(logFile, 'utf8').catch(() => String(error)))}`,
-          { cause: error },
-        )
-      }
+      // when ours has ended, somebody else's may be starting
+      const dead = ended() && !(await runningPid(data))
+      const said = dead || i >= 300 ? await readFile(logFile, 'utf8').catch(() => String(error)) : ''
+      // sessions of a killed server hold its memory until they notice
+      const isHeld = /pre-existing shared memory/.test(said.split('\n').slice(-3).join('\n'))
+      if (i >= 300 || (dead && !isHeld))
+        throw new Error(`PostgreSQL did not start: ${lastLine(said)}`, { cause: error })
+      if (dead) ended = start()
     } finally {
       await client.end({ timeout: 1 })
     }
     await new Promise((done) => setTimeout(done, 30))
   }
+}
+
+/** The pid of a cluster that runs and takes connections, waited for while it starts; undefined when it is, or falls, dead. */
+async function answeringPid(data: string, url: string): Promise<number | undefined> {
+  for (let i = 0; i < 300; i++) {
+    const pid = await runningPid(data)
+    if (!pid) return undefined
+    const client = connect(url, { max: 1, connect_timeout: 2 })
+    const answers = await client`select 1`.then(
+      () => true,
+      () => false,
+    )
+    await client.end({ timeout: 1 })
+    if (answers) return pid
+    await new Promise((done) => setTimeout(done, 30))
+  }
+  throw new Error('PostgreSQL runs, but does not take connections.')
 }
 
 /** The postmaster's pid when it is alive and is this cluster's. */
@@ -149,7 +178,7 @@ async function runningPid(data: string): Promise<number | undefined> {
   const pid = Number(text.split('\n')[0])
   if (!pid) return undefined
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  return command.includes('postgres') ? pid : undefined
+  return command.split('\0').includes(data) ? pid : undefined
 }
 
 /** A unix socket's path holds 107 bytes; a deep data directory gets its sockets in the temporary directory. */
