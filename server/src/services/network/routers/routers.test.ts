@@ -64,6 +64,11 @@ test('what a router may not be connected to', async (t) => {
   )
   await refused(cloud.as('other').get(pathOf('router', router.id)), 404, 'RouterNotFound')
   const others = await netWith(cloud.as('other'), '10.4.0.0/24')
+  await refused(
+    put(member, 'router', router.id, { external_gateway_info: { network_id: others.network.id } }),
+    404,
+    'NetworkNotFound',
+  )
   await refused(add(cloud, router.id, { subnet_id: others.subnet.id }), 404, 'SubnetNotFound')
   await refused(
     put(member, 'router', router.id, { routes: [{ destination: '0.0.0.0/0', nexthop: '10.9.0.1' }] }),

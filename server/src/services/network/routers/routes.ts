@@ -6,6 +6,7 @@ import { requireQuota } from '#lib/quota.ts'
 import { view } from '#lib/view.ts'
 import { canonical } from '../addresses.ts'
 import { type FixedIp, port, router, type RouterRow } from '../model.ts'
+import { getNetwork } from '../networks/model.ts'
 import { requireMembers } from '../policy.ts'
 import { withFixedIps } from '../ports/model.ts'
 import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
@@ -128,6 +129,11 @@ function gatewayOf(
   }
 }
 
+/** Throws notFound for an external network that the actor may not know of. */
+async function requireSeen(req: Request, gateway: GatewayWish | null | undefined): Promise<void> {
+  if (gateway) await getNetwork(req.db, req.region, gateway.networkId, askerOf(req))
+}
+
 function changeOf(
   req: Request,
   action: 'create_router' | 'update_router',
@@ -188,6 +194,7 @@ export const routerRoutes = [
         const { routes: _, ...change } = changeOf(req, 'create_router', item, projectId)
         return { ...change, projectId, zoneHints: item.availability_zone_hints ?? [] }
       })
+      for (const { gateway } of specs) await requireSeen(req, gateway)
       const hosts = specs.some(({ gateway }) => gateway) ? await routerHosts(req) : []
       const rows = await req.db.transaction(async (tx) => {
         for (const [projectId, all] of Map.groupBy(specs, (each) => each.projectId))
@@ -219,6 +226,7 @@ export const routerRoutes = [
     async handle(req, found) {
       requireRevision(req, found)
       const change = changeOf(req, 'update_router', req.body.router, found.projectId)
+      await requireSeen(req, change.gateway)
       const hosts = change.gateway === undefined ? [] : await routerHosts(req)
       const after = await req.db.transaction((tx) => updateRouter(tx, req, found.id, change, hosts))
       const [row] = await shown(req, [after])
