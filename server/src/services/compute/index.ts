@@ -1,3 +1,4 @@
 // The door of compute.
 export { computeReports } from './reports.ts'
 export { computeService } from './service.ts'
+export { releaseOrphans } from './servers/orphans.ts'

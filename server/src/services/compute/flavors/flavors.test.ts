@@ -11,7 +11,15 @@ test('flavors are made by admins, seen by those they are for, and refused with a
   assert.deepEqual([made.status, made.json.flavor.ram, made.json.flavor.swap], [200, 512, 64])
   assert.equal((await admin.post('/compute/v2.1/flavors', { flavor })).status, 409)
   assert.equal((await member.post('/compute/v2.1/flavors', { flavor: { ...flavor, id: 'x' } })).status, 403)
-  const wrong = [{ ram: 0 }, { ram: 'much' }, { vcpus: -1 }, { disk: 2 ** 31 }, { name: ' a' }, { id: 'a/b' }, { wings: 2 }]
+  const wrong = [
+    { ram: 0 },
+    { ram: 'much' },
+    { vcpus: -1 },
+    { disk: 2 ** 31 },
+    { name: ' a' },
+    { id: 'a/b' },
+    { wings: 2 },
+  ]
   for (const more of wrong) {
     const answer = await admin.post('/compute/v2.1/flavors', { flavor: { ...flavor, name: 'n', id: 'n', ...more } })
     assert.equal(answer.status, 400, JSON.stringify(more))

@@ -100,8 +100,10 @@ export const serverActions = actions('/servers/:id/action', {
         ...(body.user_data !== undefined && { userData: userDataOf(body.user_data) }),
       }
       const changed = await change(req, row, row.state === 'stopped' ? 'rebuild-stopped' : 'rebuild', set)
+      // the reply to a rebuild tells the user data under a name of its own
+      const { 'OS-EXT-SRV-ATTR:user_data': _, ...described } = await showChanged(req, changed)
       const server = {
-        ...(await showChanged(req, changed)),
+        ...described,
         adminPass: adminPassword,
         ...(version >= parseVersion('2.57') && { user_data: changed.userData }),
       }
