@@ -92,6 +92,8 @@ function comparison(word: string, fail: (why: string) => never): Check {
     const right = wanted(t)
     if (right === undefined) return false
     const left = literal ? literal.value : dig(c, kind)
+    // what neither of them has makes nobody an owner: a token without a project, an image without one
+    if (left === null && right === null) return false
     if (Array.isArray(left)) return left.some((each) => pythonText(each) === pythonText(right))
     return left !== undefined && pythonText(left) === pythonText(right)
   }
@@ -157,6 +159,7 @@ function credentials(actor: Actor): Target {
       domain_id: actor.domainId,
       user_domain_id: actor.userDomainId,
       project_domain_id: actor.projectDomainId,
+      project_name: actor.projectName,
       system_scope: actor.system ? 'all' : null,
       roles: actor.roles.map((role) => role.toLowerCase()),
       is_admin: actor.roles.includes('admin'),
