@@ -22,7 +22,7 @@ import {
   type TokenReader,
   tokenReader,
 } from '#identity'
-import { computeReports, computeService } from '#compute'
+import { computeReports, computeService, releaseOrphans } from '#compute'
 import { imageService, openImage } from '#image'
 import { networkReports, networkService } from '#network'
 import { placementService } from '#placement'
@@ -40,6 +40,8 @@ export interface App {
   start(): Promise<void>
   close(): Promise<void>
 }
+
+const orphansEveryMs = 60_000
 
 /** Everything of one process, not yet listening and with no worker. */
 export function makeApp(db: Database, config: Config, log: Log): App {
@@ -61,7 +63,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
   keepCatalogFresh(world)
   const tokens = tokenReader(db)
   const services: Service[] = [
-    identityService(tokens),
+    identityService(tokens, config),
     imageService,
     placementService,
     networkService,
@@ -93,15 +95,30 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     const { type, text } = await renderMetrics()
     return res.header('content-type', type).send(text)
   })
+  let orphans: NodeJS.Timeout | undefined
+  let looking = Promise.resolve()
+  const lookForOrphans = async () => {
+    try {
+      const released = await releaseOrphans(db, config.region)
+      if (released.length > 0) log.warn({ servers: released }, 'claims of servers that are gone were given back')
+    } catch (error) {
+      log.warn({ err: error }, 'could not look for claims of servers that are gone')
+    }
+  }
   return {
     world,
     server,
     services,
     tokens,
     sim,
-    start: () => cloud.start(server),
+    async start() {
+      await cloud.start(server)
+      if (config.role !== 'api') orphans = setInterval(() => (looking = lookForOrphans()), orphansEveryMs).unref()
+    },
     prepare: () => bootstrap(db.transaction, { services, region: config.region, adminPassword: config.adminPassword }),
     async close() {
+      clearInterval(orphans)
+      await looking
       await cloud.close()
       await server.close()
       await db.close()

@@ -11,7 +11,7 @@ export {
   setHostsEnabled,
   usageByHost,
 } from './hosts/ensure.ts'
-export { allocationsOf, release } from './claims/claim.ts'
+export { allocationsOf, claimants, release } from './claims/claim.ts'
 export type { Refusal } from './claims/explain.ts'
 export { dryRun, place } from './claims/place.ts'
 export type { Placement, PlacementRequest } from './claims/request.ts'

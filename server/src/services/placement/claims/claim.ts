@@ -87,6 +87,16 @@ export async function release(tx: Tx, ...consumerIds: string[]): Promise<void> {
   ])
 }
 
+/** Who has held something of a host for at least that long, as far as `claim` made it: the ids. */
+export async function claimants(db: Db, region: string, olderThanMs: number): Promise<string[]> {
+  const rows = await db.rows<{ id: string }>(sql`
+    select c.id from consumer c
+    where c.region = ${region} and c.type = 'INSTANCE' and c.created_at <= now() - ${olderThanMs} * interval '1 millisecond'
+      and exists (select 1 from allocation a join resource_provider p on p.id = a.provider_id and p.is_host
+                  where a.consumer_id = c.id)`)
+  return rows.map(({ id }) => id)
+}
+
 /** Where consumers are that hold a claim on a host. */
 export async function whereabouts(db: Db, consumerIds: Iterable<string>): Promise<Whereabouts> {
   const rows = await db.rows<{ consumer_id: string; provider_id: string }>(sql`
