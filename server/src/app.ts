@@ -16,12 +16,14 @@ import { taskService } from '#lib/tasks-api.ts'
 import type { Drivers, World } from '#lib/world.ts'
 import {
   bootstrap,
+  findUserIdByName,
   identityService,
   keepCatalogFresh,
   setPasswordConcurrency,
   type TokenReader,
   tokenReader,
 } from '#identity'
+import { auditService, makeRecorder, pruneAudit, type Recorder } from '#audit'
 import { computeReports, computeService, releaseOrphans } from '#compute'
 import { imageService, openImage } from '#image'
 import { networkReports, networkService } from '#network'
@@ -32,6 +34,8 @@ export interface App {
   server: FastifyInstance
   services: readonly Service[]
   tokens: TokenReader
+  /** The audit trail: what requests told is written a moment later, or by `flush`. */
+  audit: Recorder
   /** The simulated cloud, where the region's hosts are simulated. */
   sim: SimCloud | undefined
   /** Bootstraps an empty, migrated database. */
@@ -62,6 +66,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
   setPasswordConcurrency(config.passwordConcurrency)
   keepCatalogFresh(world)
   const tokens = tokenReader(db)
+  const audit = makeRecorder(db, log, (asked) => findUserIdByName(db, asked))
   const services: Service[] = [
     identityService(tokens, config),
     imageService,
@@ -69,6 +74,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     networkService,
     computeService,
     taskService,
+    auditService(audit),
     ...(cloud.service ? [cloud.service] : []),
   ]
   for (const service of services) {
@@ -80,6 +86,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     services,
     authenticate: async (token) => (await tokens.read(token)).actor,
     knowsRegion: () => false,
+    audit,
   })
   server.get('/healthz', async () => ({ status: 'ok' }))
   server.get('/readyz', async (_req, res) => {
@@ -105,6 +112,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
       log.warn({ err: error }, 'could not look for claims of servers that are gone')
     }
   }
+  let retention: NodeJS.Timeout | undefined
   return {
     world,
     server,
@@ -113,14 +121,20 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     sim,
     async start() {
       await cloud.start(server)
-      if (config.role !== 'api') orphans = setInterval(() => (looking = lookForOrphans()), orphansEveryMs).unref()
+      if (config.role === 'api') return
+      const look = () => {
+        looking = lookForOrphans()
+      }
+      orphans = setInterval(look, orphansEveryMs).unref()
     },
     prepare: () => bootstrap(db.transaction, { services, region: config.region, adminPassword: config.adminPassword }),
     async close() {
       clearInterval(orphans)
       await looking
+      clearInterval(retention)
       await cloud.close()
       await server.close()
+      await audit.close()
       await db.close()
     },
   }
