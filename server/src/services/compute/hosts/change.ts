@@ -1,5 +1,6 @@
 // Taking hosts out of use and back, which placement must know.
 import type { Tx } from '#lib/db.ts'
+import { emit } from '#lib/event.ts'
 import { conflict } from '#lib/fault.ts'
 import { removeHost, setHostsEnabled } from '#placement'
 import { changeAggregate, listAggregates } from '../aggregates/model.ts'
@@ -33,6 +34,9 @@ export async function tellPlacementOfFallen(tx: Tx, region: string): Promise<voi
     changed.filter((each) => each.down === down && !each.disabled).map(({ name }) => name)
   await setHostsEnabled(tx, region, named(true), false, silent)
   await setHostsEnabled(tx, region, named(false), true)
+  // the network service moves what such a host carried
+  for (const { name, down } of changed)
+    await emit(tx, { type: down ? 'host.gone' : 'host.back', resourceId: name, region })
 }
 
 /** The host is no more. Throws conflict while it has servers. */

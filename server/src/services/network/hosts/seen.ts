@@ -30,6 +30,14 @@ export const hostSubscriptions: Subscriptions = {
       .onConflictDoUpdate({ target: [networkHost.region, networkHost.host], set: values })
     await placeWaitingRouters(tx, region)
   },
+  async 'host.back'(tx, { resourceId: host, region }) {
+    if (region === undefined) throw new Error('host.back without a region')
+    await tx
+      .update(networkHost)
+      .set({ alive: true, seenAt: new Date() })
+      .where(and(eq(networkHost.region, region), eq(networkHost.host, host)))
+    await placeWaitingRouters(tx, region)
+  },
   async 'host.gone'(tx, { resourceId: host, region }) {
     if (region === undefined) throw new Error('host.gone without a region')
     await tx

@@ -55,7 +55,8 @@ async function choose(tx: Tx, region: string, found: RouterRow, hosts: readonly 
       fit = hosts.filter(({ physicalNetworks }) => physicalNetworks.includes(external.physical))
   }
   if (fit.some(({ host }) => host === found.host)) return found.host
-  if (fit.length === 0) return ''
+  // with nobody else to carry it, it stays where it was: its host may only be out of reach for a moment
+  if (fit.length === 0) return hosts.some(({ host }) => host === found.host) ? '' : found.host
   const loads = await tx.rows<{ host: string; n: number }>(
     sql`select host, count(*)::int as n from router where region = ${region} and host <> '' group by host`,
   )
@@ -72,17 +73,20 @@ async function knownHosts(tx: Tx, region: string): Promise<RouterHost[]> {
   return rows.map((row) => ({ host: row.host, physicalNetworks: row.physical_networks }))
 }
 
-/** For a host that came: routers that no host could carry. Hosts learn of it when they next ask. */
+/** For a host that came: routers that no host carries. Hosts learn of it when they next ask. */
 export async function placeWaitingRouters(tx: Tx, region: string): Promise<void> {
   const waiting = await tx.rows<{ id: string }>(sql`
-    select r.id from router r where r.region = ${region} and r.host = '' and exists (
-      select 1 from port p where p.device_id = r.id::text) order by r.id for no key update`)
+    select r.id from router r where r.region = ${region}
+      and (r.host = '' or exists (
+        select 1 from network_host h where h.region = r.region and h.host = r.host and not h.alive))
+      and exists (select 1 from port p where p.device_id = r.id::text)
+    order by r.id for no key update`)
   if (waiting.length === 0) return
   const hosts = await knownHosts(tx, region)
   for (const { id } of waiting) await place(tx, region, id, hosts)
 }
 
-/** For a host that is gone: its routers go elsewhere, or wait. */
+/** For a host that is gone: its routers go elsewhere, as soon as there is another host for them. */
 export async function leaveHost(tx: Tx, region: string, host: string): Promise<void> {
   const hosts = (await knownHosts(tx, region)).filter((each) => each.host !== host)
   const rows = await tx
