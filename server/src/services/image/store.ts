@@ -22,7 +22,8 @@ const unfinished = '.part'
 
 /**
  * Streams `data` to the file, hashed as it passes, fsynced, and only then under its name. `check` sees what the bytes are
- * before more than the head was taken, and may throw. Nothing is left behind when it fails.
+ * before more than the head was taken, and may throw. Nothing is left behind when it fails: the rest of `data` is read
+ * and thrown away, for a client that still sends would never see the refusal, nor could its connection be used again.
  */
 export async function putImage(
   config: Config,
@@ -67,9 +68,12 @@ export async function putImage(
     },
   })
   try {
-    await pipeline(data, pass, createWriteStream(part, { flush: true, highWaterMark: 1 << 20, mode: 0o640 }))
+    // not `data` itself, which a failure would destroy with the rest unread
+    const source = data.iterator({ destroyOnReturn: false })
+    await pipeline(source, pass, createWriteStream(part, { flush: true, highWaterMark: 1 << 20, mode: 0o640 }))
     await rename(part, pathOf(config, file))
   } catch (error) {
+    data.resume()
     await rm(part, { force: true })
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOSPC')
