@@ -43,6 +43,8 @@ const nobody: Actor = Object.freeze({
   applicationCredentialId: null,
 })
 
+const patienceMs = 3000
+
 interface Prepared {
   route: Route
   since: Version | undefined
@@ -65,7 +67,7 @@ export function makeServer(options: ServeOptions): FastifyInstance {
     keepAliveTimeout: 75_000,
     requestTimeout: 0,
     bodyLimit: Number.MAX_SAFE_INTEGER, // each route limits its own
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     rewriteUrl: (raw) => withoutRegion(services, raw),
     frameworkErrors: (error, req, res) => {
       void writeFault(
@@ -79,6 +81,16 @@ export function makeServer(options: ServeOptions): FastifyInstance {
   app.addHttpMethod('COPY', { hasBody: true })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_req, payload, done) => done(null, payload))
+
+  // Going down: requests that are under way may end, and their connections with them, but not for ever.
+  app.addHook('preClose', async () => {
+    const tidy = setInterval(() => app.server.closeIdleConnections(), 50).unref()
+    const patience = setTimeout(() => app.server.closeAllConnections(), patienceMs).unref()
+    app.server.once('close', () => {
+      clearInterval(tidy)
+      clearTimeout(patience)
+    })
+  })
 
   const patterns: RegExp[] = []
   for (const service of services) {
