@@ -96,6 +96,7 @@ async function start(work: Work, spec: MachineSpec, state: MachineState): Promis
     user: host.user,
     namespace: launched.namespace,
     program: host.program,
+    signal: work.signal,
     args: [...launched.args, ...(state.saved ? ['-incoming', 'fd:3'] : [])],
     ...(state.saved ? { memoryFile: memoryFile(folder) } : {}),
   })

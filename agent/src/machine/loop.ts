@@ -86,7 +86,7 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
         },
         closed: wake,
       }).catch(async (cause: unknown) => {
-        throw new Error(`QEMU does not answer: ${(await lastWords(folder)) || String(cause)}`, { cause })
+        throw new Mute(`QEMU does not answer: ${(await lastWords(folder)) || String(cause)}`, { cause })
       })
     }
     return phaseOf((await qmp.ask(RunState, 'query-status')).status)
@@ -107,7 +107,8 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       if (isHardRestartOwed(now, state)) return 'broken'
       // Two starts, of a killed agent and of this one, may have met: then one holds the disks, the other the sockets. It
       // was never seen to run, so it can be ended.
-      if (!state.started && failures >= mostMuteLooks) return 'broken'
+      // Nor will it hear that it should shut down.
+      if ((!state.started || now?.spec?.power === 'shutdown') && failures >= mostMuteLooks) return 'broken'
       throw error
     })
     const restartSerial = state.restartSerial ?? 0
@@ -172,7 +173,9 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       failures++
       const message = error instanceof Error ? error.message : String(error)
       log.warn({ err: error, failures }, 'not done yet')
-      if (error instanceof Refusal || failures > mostFailures) {
+      // A mute QEMU still runs its guest: it may find its voice again, and then nothing must be in the way.
+      const isHopeless = error instanceof Refusal || (failures > mostFailures && !(error instanceof Mute))
+      if (isHopeless && gaveUp === null) {
         gaveUp = error instanceof Refusal ? message : `The host cannot do this: ${message.slice(0, 500)}`
         return 0
       }
@@ -183,7 +186,8 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
         ...shown.status,
         power,
         ready: false,
-        doing: `trying again: ${message.slice(0, 300)}`,
+        doing: gaveUp === null ? `trying again: ${message.slice(0, 300)}` : '',
+        error: gaveUp,
       })
       return Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs)
     } finally {
@@ -219,6 +223,11 @@ export function machineLoop({ host, id, wish, changed }: LoopOptions): MachineLo
       qmp?.close()
     },
   }
+}
+
+/** A QEMU that is there and does not answer. */
+class Mute extends Error {
+  override name = 'Mute'
 }
 
 /** QEMU's own folder holds the socket: a QEMU that was broken into must not lead the agent to another's. */

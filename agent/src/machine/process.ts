@@ -47,6 +47,8 @@ export interface StartOptions {
   args: string[]
   /** Opened for QEMU as descriptor 3. */
   memoryFile?: string
+  /** Stops waiting; the QEMU that was started is found again by the next look. */
+  signal: AbortSignal
 }
 
 /**
@@ -80,6 +82,7 @@ export async function startProcess(options: StartOptions): Promise<void> {
         const said = await lastWords(folder)
         throw new Error(said === '' ? `QEMU ended at once (${child.exitCode ?? child.signalCode})` : said)
       }
+      options.signal.throwIfAborted()
       await pause(10)
     }
   } finally {

@@ -42,6 +42,7 @@ export function openQmp(path: string, on: QmpEvents): Promise<Qmp> {
     let buffer = ''
     let count = 0
     let open = true
+    let greeted = false
 
     const end = (error: Error) => {
       if (!open) return
@@ -51,7 +52,7 @@ export function openQmp(path: string, on: QmpEvents): Promise<Qmp> {
       reject(error)
       for (const waiter of waiting.values()) waiter.reject(error)
       waiting.clear()
-      on.closed()
+      if (greeted) on.closed() // else the caller learns it from us
     }
     const greeting = setTimeout(() => end(new Error(`QEMU does not greet on ${path}`)), answerMs)
     const send = (execute: string, args?: Record<string, unknown>) =>
@@ -82,6 +83,7 @@ export function openQmp(path: string, on: QmpEvents): Promise<Qmp> {
       if (message.QMP !== undefined) {
         send('qmp_capabilities').then(() => {
           clearTimeout(greeting)
+          greeted = true
           resolve(qmp)
         }, end)
       } else if (message.event !== undefined) {
