@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, writeFile, mkdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -21,6 +21,7 @@ test('a config drive holds the documents under the label that guests look for', 
   const spec = tinySpec('m1', { imageId: 'i', format: 'raw', sizeBytes: 1, sha512: '' })
   await makeConfigDrive(spec, path)
   assert.deepEqual(await readdir(folder), ['config.iso'])
+  assert.equal((await stat(path)).mode & 0o777, 0o600)
   assert.match((await run('isoinfo', ['-d', '-i', path])).stdout, /Volume id: config-2/)
   const { stdout: names } = await run('isoinfo', ['-R', '-f', '-i', path])
   assert.match(names, /^\/openstack\/latest\/user_data$/m)

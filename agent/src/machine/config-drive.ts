@@ -1,5 +1,5 @@
 // The config drive: the guest's documents as a small read-only disk labelled config-2.
-import { mkdir, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { configDriveFiles, type Guest } from '../metadata/documents.ts'
 import { run } from '../run.ts'
@@ -12,10 +12,11 @@ export async function makeConfigDrive(guest: Guest, path: string): Promise<void>
   await rm(partial, { force: true })
   try {
     for (const [name, content] of configDriveFiles(guest)) {
-      await mkdir(dirname(join(staging, name)), { recursive: true })
+      await mkdir(dirname(join(staging, name)), { recursive: true, mode: 0o700 })
       await writeFile(join(staging, name), content)
     }
     await makeImage(staging, partial)
+    await chmod(partial, 0o600) // the guest's password is in it, and QEMU's owner alone reads it
     await rename(partial, path)
   } finally {
     await rm(staging, { recursive: true, force: true })
