@@ -103,6 +103,13 @@ test('what users write cannot break out of its line', () => {
   assert.doesNotMatch(files.options, /evil|6\.6\.6\.6|,15,/)
 })
 
+test('an option too long for a line is left out, for its rest would be read as a line of its own', () => {
+  const value = `${'x'.repeat(1100)}tag:ssub4,3,10.0.0.66`
+  const greedy = portIn(network, 12, { dhcpOptions: [{ name: '66', value, version: 4 }] })
+  const { options } = renderDhcp(network, [greedy], '/run/x')
+  assert.doesNotMatch(options, /10\.0\.0\.66/)
+})
+
 test('who answers DHCPv6', () => {
   const served = (changes: Partial<typeof six>): boolean =>
     servedSubnets({ ...network, subnets: [{ ...v6, ...changes }] }).length === 1

@@ -127,11 +127,14 @@ function classlessRoutes(network: NetworkSpec, subnet: SubnetSpec): { destinatio
   return all.filter((route, i) => all.findIndex((other) => other.destination === route.destination) === i)
 }
 
+// An option of DHCPv4 carries 255 bytes. dnsmasq reads on after 1024 bytes of a line as if it were another line.
+const longestValue = 255
+
 function portOptions(port: PortSpec): string[] {
   return port.dhcpOptions.flatMap(({ name, value, version }) => {
     const bare = name.replace(/^option6?:/, '')
     // Values come from users: a line break would be a line of their own.
-    if (!/^[0-9A-Za-z-]+$/.test(bare) || /[\r\n\0]/.test(value)) return []
+    if (!/^[0-9A-Za-z-]{1,64}$/.test(bare) || /[\r\n\0]/.test(value) || value.length > longestValue) return []
     const word = version === 6 ? `option6:${bare}` : /^\d+$/.test(bare) ? bare : `option:${bare}`
     return [`tag:${portTag(port)},${word}${value === '' ? '' : `,${value}`}`]
   })
