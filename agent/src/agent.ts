@@ -10,11 +10,11 @@ import { loadKey } from './connection/keys.ts'
 import type { Config } from './config.ts'
 import { loadWishes, type Wishes } from './desired.ts'
 import { probeHost, readPulse } from './facts/facts.ts'
-import { removePartial } from './files.ts'
+import { isSafeId, listIfAny, removePartial } from './files.ts'
 import { imageCache, imageFile } from './image/cache.ts'
 import { consoleTail } from './machine/console.ts'
 import { readDiagnostics } from './machine/diagnostics.ts'
-import { machineFolder, readState } from './machine/folder.ts'
+import { machineFolder, machinesFolder, readState } from './machine/folder.ts'
 import type { Host } from './machine/host.ts'
 import { machines } from './machine/machines.ts'
 import { serveMetadata } from './metadata/service.ts'
@@ -126,7 +126,9 @@ export function networkOptions(config: Config, user: QemuUser, log: Logger) {
 /** What the machines of this host build on, and what they are about to. */
 async function imagesInUse(dataDir: string, wishes: Wishes): Promise<Set<string>> {
   const used = new Set<string>()
-  for (const id of wishes.machineIds()) {
+  // Also those that nobody wishes for: they are left alone, so what they stand on must stay.
+  const present = (await listIfAny(machinesFolder(dataDir))).filter(isSafeId)
+  for (const id of new Set([...wishes.machineIds(), ...present])) {
     const spec = wishes.machine(id)?.spec
     const sources = [...(spec?.disks.map(({ image }) => image) ?? []), spec?.kernel, spec?.ramdisk]
     for (const source of sources) if (source !== null && source !== undefined) used.add(imageFile(source))

@@ -116,7 +116,7 @@ async function makeBlank(options: DiskOptions, file: string, role: DiskSpec['rol
     await runLimited(options.user, program, [...args, file], { cwd: options.folder.path })
   } catch (error) {
     // A host without the program gives a blank disk: the guest can format it itself.
-    if (!(error instanceof RunError && (error.exitCode === 127 || error.exitCode === null))) throw error
+    if (!(error instanceof RunError && error.exitCode === 127)) throw error
   }
 }
 
