@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { dataDirectory, prepareDataDirectory } from './data-directory.ts'
-import { agentMain } from './programs.ts'
+import { agentMain, nodeFlags } from './programs.ts'
 import { stop } from './trouble.ts'
 import { openPassage } from './up/passage.ts'
 
@@ -13,7 +13,7 @@ export async function agent(args: string[], env: NodeJS.ProcessEnv): Promise<voi
   const agentData = join(await openPassage(data.path), 'agent')
   const kept = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined))
   if (process.execve === undefined) throw new Error('this platform cannot replace a process')
-  process.execve(process.execPath, [process.execPath, agentMain, '--data', agentData, ...rest], kept)
+  process.execve(process.execPath, [process.execPath, ...nodeFlags, agentMain, '--data', agentData, ...rest], kept)
 }
 
 // The agent knows the other flags itself; only the data directory means something else to it.

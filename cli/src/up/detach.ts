@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { cliMain } from '../programs.ts'
+import { cliMain, nodeFlags } from '../programs.ts'
 import { Trouble } from '../trouble.ts'
 
 /** In the environment of the supervisor that `up --detach` leaves behind. */
@@ -9,7 +9,7 @@ type Message = { say: string } | { ready: string } | { failed: string; exitCode:
 
 /** Starts the supervisor in a session of its own, passes on what it says, and returns when the cloud is ready: the seconds that took. */
 export async function startDetached(args: string[], env: NodeJS.ProcessEnv): Promise<string> {
-  const child = spawn(process.execPath, [cliMain, 'up', ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, cliMain, 'up', ...args], {
     env: { ...env, [detachedMark]: '1' },
     detached: true,
     // Nothing of ours stays open in it: whoever reads our output must see its end when we end.

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, readFileSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { removePid, writePid } from '../pid-file.ts'
-import { lastWords, openLog } from '../programs.ts'
+import { lastWords, nodeFlags, openLog } from '../programs.ts'
 
 export interface Program {
   name: string
@@ -63,7 +63,7 @@ export function keep(program: Program, say: (line: string) => void, giveUp: (sen
     const logFrom = statSync(program.log).size
     try {
       // A session of its own: a Ctrl-C in our terminal is for us, and we stop things in order.
-      child = spawn(process.execPath, program.args, {
+      child = spawn(process.execPath, [...nodeFlags, ...program.args], {
         env: program.env,
         detached: true,
         stdio: ['ignore', log, log],

@@ -7,7 +7,7 @@ import { request, type Session, signIn } from '../cloud/session.ts'
 import { writeCredentials } from '../credentials.ts'
 import { formatListen } from '../options.ts'
 import { pidFile } from '../pid-file.ts'
-import { agentMain, runOnce, serverMain } from '../programs.ts'
+import { agentMain, nodeFlags, runOnce, serverMain } from '../programs.ts'
 import { blankImage, type GuestImage } from '../seed/image.ts'
 import { physicalNetwork, publicGateway, publicPrefix } from '../seed/networks.ts'
 import { isSeeded, seed } from '../seed/seed.ts'
@@ -45,7 +45,7 @@ export async function startCloud(supervision: Supervision): Promise<void> {
   const serverEnv = { ...env, PILEUS_DATABASE: url, PILEUS_DATA: data.path, PILEUS_PUBLIC_URL: settings.publicUrl }
   await runOnce({
     command: process.execPath,
-    args: [serverMain, 'prepare', '--data', data.path],
+    args: [...nodeFlags, serverMain, 'prepare', '--data', data.path],
     env: { ...serverEnv, PILEUS_ADMIN_PASSWORD: credentials.password },
     log: join(data.log, 'prepare.log'),
     failure: '',
