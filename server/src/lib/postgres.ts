@@ -143,8 +143,8 @@ async function untilReady(url: string, data: string, start: () => () => boolean,
       // when ours has ended, somebody else's may be starting
       const dead = ended() && !(await runningPid(data))
       const said = dead || i >= 300 ? await readFile(logFile, 'utf8').catch(() => String(error)) : ''
-      // sessions of a killed server hold its memory until they notice
-      const isHeld = /pre-existing shared memory/.test(said.split('\n').slice(-3).join('\n'))
+      // a killed server holds its place until it is buried, its sessions hold its memory until they notice
+      const isHeld = /pre-existing shared memory|Is another postmaster/.test(said.split('\n').slice(-3).join('\n'))
       if (i >= 300 || (dead && !isHeld))
         throw new Error(`PostgreSQL did not start: ${lastLine(said)}`, { cause: error })
       if (dead) ended = start()
