@@ -6,6 +6,7 @@ import type { SimCloud } from '../../clouds/sim/index.ts'
 import { type Config, readConfig } from '#lib/config.ts'
 import { type Database, openDatabase } from '#lib/db.ts'
 import { bug } from '#lib/fault.ts'
+import type { Method } from '#lib/http/route.ts'
 import { makeLog } from '#lib/log.ts'
 import { testDatabase } from '#lib/testing/database.ts'
 import { allDefinitions, type Task } from '#lib/task.ts'
@@ -28,6 +29,7 @@ export interface TestClient {
   readonly projectId: string
   readonly userId: string
   readonly token: string
+  call(method: Method, path: string, body?: unknown, options?: ClientOptions): Promise<Answer>
   get(path: string, options?: ClientOptions): Promise<Answer>
   head(path: string, options?: ClientOptions): Promise<Answer>
   delete(path: string, options?: ClientOptions): Promise<Answer>
@@ -104,12 +106,7 @@ function client(
   who: { token: string; projectId: string; userId: string },
   always: Record<string, string>,
 ): TestClient {
-  const call = async (
-    method: NonNullable<InjectOptions['method']>,
-    path: string,
-    body: unknown,
-    options: ClientOptions = {},
-  ): Promise<Answer> => {
+  const call = async (method: Method, path: string, body?: unknown, options: ClientOptions = {}): Promise<Answer> => {
     const headers: Record<string, string> = {
       ...(who.token && { 'x-auth-token': who.token }),
       ...always,
@@ -118,7 +115,12 @@ function client(
     const payload = options.raw ?? (body === undefined ? undefined : JSON.stringify(body))
     if (payload !== undefined && headers['content-type'] === undefined)
       headers['content-type'] = options.raw ? 'application/octet-stream' : 'application/json'
-    const answer = await app.server.inject({ method, url: path, headers, ...(payload !== undefined && { payload }) })
+    const answer = await app.server.inject({
+      method: method as NonNullable<InjectOptions['method']>,
+      url: path,
+      headers,
+      ...(payload !== undefined && { payload }),
+    })
     const isJson = String(answer.headers['content-type'] ?? '').includes('json')
     return {
       status: answer.statusCode,
@@ -129,6 +131,7 @@ function client(
   }
   return {
     ...who,
+    call,
     get: (path, options) => call('GET', path, undefined, options),
     head: (path, options) => call('HEAD', path, undefined, options),
     delete: (path, options) => call('DELETE', path, undefined, options),

@@ -1,0 +1,69 @@
+// The backend contract, as tests: call it with every backend there is.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test, type TestContext } from 'node:test'
+import { buffer } from 'node:stream/consumers'
+import { newId } from '#lib/id.ts'
+import { type Backend, BlobMissing } from './contract.ts'
+
+async function* pieces(data: Buffer, size: number): AsyncIterable<Buffer> {
+  for (let at = 0; at < data.length; at += size) yield data.subarray(at, at + size)
+}
+
+async function ids(backend: Backend): Promise<string[]> {
+  const found: string[] = []
+  for await (const { id } of backend.list()) found.push(id)
+  return found
+}
+
+export function backendConformance(name: string, make: (t: TestContext) => Promise<Backend>): void {
+  test(`${name}: bytes come back as they went in, whole and by range`, async (t) => {
+    const backend = await make(t)
+    for (const size of [0, 1, 65_536, 3_000_001]) {
+      const [id, data] = [newId(), randomBytes(size)]
+      assert.deepEqual(await backend.write(id, pieces(data, 65_537)), { size })
+      assert.ok(data.equals(await buffer(await backend.read(id))))
+      if (size < 10) continue
+      for (const [start, end] of [
+        [0, 0],
+        [5, size - 1],
+        [size - 1, size - 1],
+        [1000, 60_000],
+      ] as const)
+        assert.ok(data.subarray(start, end + 1).equals(await buffer(await backend.read(id, { start, end }))))
+    }
+  })
+
+  test(`${name}: a writer that fails leaves nothing, and nobody saw a part`, async (t) => {
+    const backend = await make(t)
+    const id = newId()
+    async function* broken(): AsyncIterable<Buffer> {
+      yield randomBytes(100_000)
+      await assert.rejects(backend.read(id), BlobMissing)
+      throw new Error('the client went away')
+    }
+    await assert.rejects(backend.write(id, broken()), /went away/)
+    await assert.rejects(backend.read(id), BlobMissing)
+    assert.deepEqual(await ids(backend), [])
+  })
+
+  test(`${name}: what is removed is gone, twice`, async (t) => {
+    const backend = await make(t)
+    const id = newId()
+    await backend.write(id, pieces(Buffer.from('abc'), 1))
+    assert.deepEqual(await ids(backend), [id])
+    await backend.remove(id)
+    await backend.remove(id)
+    await assert.rejects(backend.read(id), BlobMissing)
+    assert.deepEqual(await ids(backend), [])
+  })
+
+  test(`${name}: who reads while it is removed reads to the end`, async (t) => {
+    const backend = await make(t)
+    const [id, data] = [newId(), randomBytes(5_000_000)]
+    await backend.write(id, pieces(data, 1 << 20))
+    const reading = await backend.read(id)
+    await backend.remove(id)
+    assert.ok(data.equals(await buffer(reading)))
+  })
+}

@@ -1,0 +1,124 @@
+// Rows: containers hold objects, an object is a name with a version and its bytes: in the row, or in blobs at the backend.
+import {
+  bigint,
+  boolean,
+  bytea,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uuid,
+} from '#lib/db.ts'
+
+const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+type Texts = Record<string, string>
+
+/** A piece of an object's bytes, in order; `size` of the whole blob. */
+export interface Extent {
+  blob: string
+  size: number
+}
+/** One segment of a static large object, by name: it is read when the object is. */
+export interface Segment {
+  path: string
+  size: number
+  etag: string
+  contentType: string
+  modified: string
+  range?: string
+  /** Of a segment that is itself a static large object. */
+  slo?: boolean
+  /** Bytes that stand in the manifest itself, base64. */
+  data?: string
+}
+/** Where a symlink points: an account, a container and an object; with an etag it is a static one. */
+export interface LinkTarget {
+  account: string
+  path: string
+  etag?: string
+  size?: number
+}
+export type Manifest = { segments: Segment[] } | { target: LinkTarget }
+
+export const objectAccount = pgTable(
+  'object_account',
+  {
+    region: text().notNull(),
+    projectId: text('project_id').notNull(),
+    metadata: jsonb().$type<Texts>().notNull().default({}),
+    createdAt: moment('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.region, t.projectId] })],
+)
+export type Account = typeof objectAccount.$inferSelect
+
+export const objectContainer = pgTable('object_container', {
+  id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+  region: text().notNull(),
+  projectId: text('project_id').notNull(),
+  name: text().notNull(),
+  metadata: jsonb().$type<Texts>().notNull().default({}),
+  readAcl: text('read_acl'),
+  writeAcl: text('write_acl'),
+  versions: text({ enum: ['enabled', 'suspended', 'stack', 'history'] }),
+  versionsLocation: text('versions_location'),
+  createdAt: moment('created_at').notNull().defaultNow(),
+  updatedAt: moment('updated_at').notNull().defaultNow(),
+})
+export type Container = typeof objectContainer.$inferSelect
+
+export const objectUsage = pgTable(
+  'object_usage',
+  {
+    containerId: bigint('container_id', { mode: 'number' }).notNull(),
+    shard: smallint().notNull(),
+    objects: bigint({ mode: 'number' }).notNull(),
+    bytes: bigint({ mode: 'number' }).notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.containerId, t.shard] })],
+)
+
+const objectColumns = () => ({
+  containerId: bigint('container_id', { mode: 'number' }).notNull(),
+  name: text().notNull(),
+  version: bigint({ mode: 'number' }).notNull(),
+  size: bigint({ mode: 'number' }).notNull(),
+  etag: text().notNull(),
+  contentType: text('content_type').notNull(),
+  metadata: jsonb().$type<Texts>().notNull().default({}),
+  headers: jsonb().$type<Texts>().notNull().default({}),
+  kind: text({ enum: ['plain', 'slo', 'symlink'] })
+    .notNull()
+    .default('plain'),
+  manifest: jsonb().$type<Manifest>(),
+  checksums: jsonb().$type<Texts>().notNull().default({}),
+  deleteAt: moment('delete_at'),
+  modifiedAt: moment('modified_at').notNull(),
+  data: bytea(),
+  extents: jsonb().$type<Extent[]>(),
+})
+
+export const storedObject = pgTable('object', objectColumns(), (t) => [
+  primaryKey({ columns: [t.containerId, t.name] }),
+])
+export type StoredObject = typeof storedObject.$inferSelect
+
+export const objectVersion = pgTable(
+  'object_version',
+  { ...objectColumns(), deleteMarker: boolean('delete_marker').notNull().default(false) },
+  (t) => [primaryKey({ columns: [t.containerId, t.name, t.version] })],
+)
+export type ObjectVersion = typeof objectVersion.$inferSelect
+
+export const objectBlob = pgTable('object_blob', {
+  id: uuid().primaryKey(),
+  size: bigint({ mode: 'number' }).notNull(),
+  refs: integer().notNull(),
+})
+export const objectGarbage = pgTable('object_garbage', {
+  id: uuid().primaryKey(),
+  since: moment('since').notNull().defaultNow(),
+})

@@ -1,0 +1,29 @@
+import { route, type Method, type Route, type Service } from '#lib/http/route.ts'
+import { objectStorePolicies } from './policy.ts'
+import { errorPage, statusOfFault, transactionId } from './swift/answer.ts'
+import { handleSwift } from './swift/dispatch.ts'
+import { swiftInfo } from './swift/info.ts'
+
+const methods: Method[] = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'COPY']
+
+export const objectStoreService: Service = {
+  name: 'object-store',
+  mount: '/object-store',
+  prefix: '/v1',
+  regional: true,
+  catalog: [{ type: 'object-store', name: 'swift', path: '/object-store/v1/AUTH_$(project_id)s' }],
+  uuidParams: false,
+  policies: objectStorePolicies,
+  envelope(fault, status) {
+    const id = transactionId()
+    return {
+      body: errorPage(statusOfFault(fault, status), fault.message),
+      headers: { 'content-type': 'text/html; charset=UTF-8', 'x-trans-id': id, 'x-openstack-request-id': id },
+    }
+  },
+  routes: methods.map((method): Route =>
+    // an object's name may hold anything, so the path is taken apart by the service itself
+    route({ method, path: '/*', policy: 'optional', stream: true, handle: (req) => handleSwift(req, method) }),
+  ),
+  rootRoutes: [route({ method: 'GET', path: '/info', policy: 'public', handle: async () => swiftInfo() })],
+}

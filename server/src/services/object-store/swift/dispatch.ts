@@ -1,0 +1,65 @@
+// Every request of the Swift API comes in here: the path is taken apart, the right handler found, faults become Swift's.
+import { Fault } from '#lib/fault.ts'
+import { reply, type Reply, type Request } from '#lib/http/route.ts'
+import { statusOf } from '#lib/http/status.ts'
+import { answerAccount } from './account.ts'
+import { type Answer, errorPage, refuse, statusOfFault, transactionId } from './answer.ts'
+import { answerContainer } from './container.ts'
+import { loadState } from './load.ts'
+import { changeObject, copyObject, deleteObject, putCopy } from './object-change.ts'
+import { readObject } from './object-get.ts'
+import { writeObject } from './object-put.ts'
+import { readRequest, type SwiftRequest } from './request.ts'
+
+export async function handleSwift(req: Request, method: string): Promise<Reply> {
+  let answer: Answer
+  try {
+    answer = await answerSwift(readRequest(req, method))
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    const status = statusOfFault(error, statusOf[error.kind])
+    answer = { status, headers: {}, body: errorPage(status, error.message) }
+    // a little that the client still sends is read and forgotten; for more the connection ends
+    const coming =
+      req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 1 << 20
+    if (coming && !req.stream.readableEnded) answer.headers['Connection'] = 'close'
+  }
+  return finish(answer, method)
+}
+
+async function answerSwift(sr: SwiftRequest): Promise<Answer> {
+  if (sr.container === undefined) return answerAccount(sr)
+  if (sr.method === 'COPY' && sr.object !== undefined) return copyObject(sr)
+  if (sr.method === 'PUT' && sr.object !== undefined && sr.header('x-copy-from') !== undefined) return putCopy(sr)
+  const state = await loadState(sr.req.world, sr.whose, sr.container)
+  if (sr.object === undefined) return answerContainer(sr, state)
+  switch (sr.method) {
+    case 'GET':
+    case 'HEAD':
+      return readObject(sr, state)
+    case 'PUT':
+      return writeObject(sr, state)
+    case 'POST':
+      return changeObject(sr, state)
+    case 'DELETE':
+      return deleteObject(sr, state)
+    default:
+      return refuse(405)
+  }
+}
+
+function finish({ status, headers, body }: Answer, method: string): Reply {
+  const id = transactionId()
+  const all: Record<string, string> = {
+    'Content-Type': 'text/html; charset=UTF-8',
+    'X-Trans-Id': id,
+    'X-Openstack-Request-Id': id,
+    ...headers,
+  }
+  if (status === 304 && headers['Content-Type'] === undefined) delete all['Content-Type']
+  const bare = status === 204 || status === 304
+  const content = typeof body === 'string' ? Buffer.from(body) : body
+  if (!bare && all['Content-Length'] === undefined && (content === undefined || Buffer.isBuffer(content)))
+    all['Content-Length'] = String(content?.length ?? 0)
+  return reply({ status, headers: all, body: bare || method === 'HEAD' ? undefined : content, bare: true })
+}

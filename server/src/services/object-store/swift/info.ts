@@ -1,0 +1,27 @@
+// GET /info: what this store can do, in Swift's words.
+import { listLimit } from './lists.ts'
+import { limits } from './metadata.ts'
+import { mostBytes } from './object-put.ts'
+import { policyName } from './account.ts'
+
+export function swiftInfo(): Record<string, unknown> {
+  return {
+    swift: {
+      max_file_size: mostBytes,
+      max_meta_name_length: limits.name,
+      max_meta_value_length: limits.value,
+      max_meta_count: limits.count,
+      max_meta_overall_size: limits.overall,
+      max_header_size: 8192,
+      max_object_name_length: 1024,
+      max_container_name_length: 256,
+      max_account_name_length: 256,
+      container_listing_limit: listLimit,
+      account_listing_limit: listLimit,
+      strict_cors_mode: true,
+      allow_account_management: false,
+      account_autocreate: true,
+      policies: [{ name: policyName, aliases: policyName, default: true }],
+    },
+  }
+}
