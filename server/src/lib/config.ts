@@ -30,6 +30,45 @@ const Settings = Type.Object(
     taskSlots: Type.Integer({ default: 32, minimum: 1, description: 'tasks that one process runs at once' }),
     tokenHours: Type.Number({ default: 12, minimum: 0.01, description: 'life of a token' }),
     passwordConcurrency: Type.Integer({ default: 2, minimum: 1, description: 'password hashes computed at once' }),
+    // Rules for passwords; 0 or empty: none, which is Keystone's default ([security_compliance] there).
+    passwordRegex: Type.String({ default: '', description: 'what every new password must match' }),
+    passwordRegexHint: Type.String({
+      default: '',
+      description: 'the same in words, for those whose password does not',
+    }),
+    passwordDays: Type.Number({ default: 0, minimum: 0, description: 'after which a password has to be changed' }),
+    passwordMinDays: Type.Number({
+      default: 0,
+      minimum: 0,
+      description: 'before which a user may not change it again',
+    }),
+    passwordHistory: Type.Integer({
+      default: 0,
+      minimum: 0,
+      maximum: 24,
+      description: 'passwords not to be used again',
+    }),
+    passwordFirstUse: Type.Boolean({ default: false, description: 'a password that an admin set must be changed' }),
+    lockoutAttempts: Type.Integer({ default: 0, minimum: 0, description: 'wrong passwords that lock a user out' }),
+    lockoutSeconds: Type.Integer({ default: 1800, minimum: 1, description: 'for how long' }),
+    inactiveDays: Type.Integer({
+      default: 0,
+      minimum: 0,
+      description: 'without a sign-in after which a user is disabled',
+    }),
+    addressAttempts: Type.Integer({
+      default: 100,
+      minimum: 0,
+      description: 'failed sign-ins from one address, above 10 a minute, until it has to wait; 0: no end',
+    }),
+    limitModel: Type.Enum(['flat', 'strict_two_level'], {
+      default: 'flat',
+      description: "unified limits: whether a domain's limit bounds those of its projects",
+    }),
+    enforceScope: Type.String({
+      default: '',
+      description: "services whose admins must have a token for the system ('identity'), separated by commas",
+    }),
     policyDir: Type.String({
       default: '',
       description: 'directory of <service>.yaml policy overrides (oslo.policy form)',
@@ -38,6 +77,7 @@ const Settings = Type.Object(
     tlsKey: Type.String({ default: '', description: 'PEM file' }),
     logLevel: Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], { default: 'info' }),
     maxBodyKb: Type.Integer({ default: 1024, minimum: 1, description: 'largest JSON body accepted' }),
+    auditDays: Type.Number({ default: 365, minimum: 0, description: 'days that audit records are kept; 0: for ever' }),
     adminPassword: Type.String({ default: '', description: 'first start only: the password of user admin' }),
   },
   { additionalProperties: false },
@@ -67,6 +107,11 @@ export function readConfig(env: Record<string, string | undefined>, flags: Recor
   }
   for (const secret of ['PILEUS_DATABASE', 'PILEUS_ADMIN_PASSWORD']) delete env[secret]
   return Object.freeze(config)
+}
+
+/** Whether a service's admins must have a token for the system. */
+export function enforcesScope(config: Config, service: string): boolean {
+  return config.enforceScope.split(',').some((name) => name.trim() === service)
 }
 
 /** The address clients use, without a slash at the end. */

@@ -7,6 +7,7 @@ import { domainPolicies } from './domains/policy.ts'
 import { endpointFilterPolicies } from './endpoint-filter/policy.ts'
 import { groupPolicies } from './groups/policy.ts'
 import { limitPolicies } from './limits/policy.ts'
+import { oauthPolicies } from './oauth/policy.ts'
 import { policyBlobPolicies } from './policies/policy.ts'
 import { projectPolicies } from './projects/policy.ts'
 import { rolePolicies } from './roles/policy.ts'
@@ -34,6 +35,7 @@ export const identityPolicies = policies({
   ...limitPolicies,
   // our own: new keys for tokens and credentials
   'identity:rotate_keys': 'role:admin and system_scope:all',
+  ...oauthPolicies,
   ...policyBlobPolicies,
   ...projectPolicies,
   ...rolePolicies,

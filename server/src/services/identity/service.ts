@@ -1,6 +1,8 @@
+import { type Config, enforcesScope } from '#lib/config.ts'
 import type { Service } from '#lib/http/route.ts'
 import { route } from '#lib/http/route.ts'
 import { identityPolicies } from './policy.ts'
+import { scopedPolicies } from './scoped-policy.ts'
 import type { TokenReader } from './tokens/resolve.ts'
 import { applicationCredentialRoutes } from './application-credentials/routes.ts'
 import { assignmentListRoutes } from './assignments/list-routes.ts'
@@ -14,6 +16,10 @@ import { endpointRoutes } from './endpoints/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
 import { keyRoutes } from './keys-routes.ts'
 import { limitRoutes } from './limits/routes.ts'
+import { oauthConsumerRoutes } from './oauth/consumer-routes.ts'
+import { oauthRoutes } from './oauth/routes.ts'
+import { oauthTokenRoutes } from './oauth/token-routes.ts'
+import { policyAssociationRoutes } from './policies/association-routes.ts'
 import { policyRoutes } from './policies/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
 import { projectTagRoutes } from './projects/tag-routes.ts'
@@ -23,6 +29,7 @@ import { roleRoutes } from './roles/routes.ts'
 import { serviceRoutes } from './services/routes.ts'
 import { ec2TokenRoutes } from './tokens/ec2-routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
+import { simpleCertRoutes } from './simple-cert-routes.ts'
 import { authRoutes } from './tokens/auth-routes.ts'
 import { trustRoutes } from './trusts/routes.ts'
 import { userRoutes } from './users/routes.ts'
@@ -50,7 +57,8 @@ const versionDocument = (base: string) => ({
   'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.identity-v3+json' }],
 })
 
-export function identityService(reader: TokenReader): Service {
+/** Settings decide whose rules these are: those of today's Keystone, or those that ask for a token of the system. */
+export function identityService(reader: TokenReader, config: Config): Service {
   return {
     name: 'identity',
     mount: '/identity',
@@ -58,7 +66,7 @@ export function identityService(reader: TokenReader): Service {
     regional: false,
     catalog: [{ type: 'identity', name: 'keystone', path: '/identity' }],
     uuidParams: false,
-    policies: identityPolicies,
+    policies: enforcesScope(config, 'identity') ? scopedPolicies : identityPolicies,
     envelope: (fault, status) => ({
       body: { error: { code: status, message: fault.message, title: titles[status] ?? 'Error' } },
     }),
@@ -87,12 +95,17 @@ export function identityService(reader: TokenReader): Service {
       ...endpointRoutes,
       ...endpointFilterRoutes,
       ...policyRoutes,
+      ...policyAssociationRoutes,
       ...credentialRoutes,
       ...ec2Routes,
       ...applicationCredentialRoutes(reader),
       ...trustRoutes,
+      ...oauthConsumerRoutes,
+      ...oauthRoutes,
+      ...oauthTokenRoutes,
       ...limitRoutes,
       ...keyRoutes,
+      ...simpleCertRoutes,
     ],
     rootRoutes: [
       route({

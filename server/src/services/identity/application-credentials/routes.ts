@@ -8,7 +8,7 @@ import type { Static } from 'typebox'
 import { change } from '../change.ts'
 import { listLinks } from '../lists.ts'
 import type { Role } from '../model.ts'
-import { findGlobalRole, listImplied, listRolesById } from '../roles/model.ts'
+import { findGlobalRole, listRolesById, withImplied } from '../roles/model.ts'
 import { identityView } from '../shown.ts'
 import { keystoneTime, readFutureTime } from '../time.ts'
 import type { TokenReader } from '../tokens/resolve.ts'
@@ -78,15 +78,12 @@ async function rolesFor(db: Db, asked: Asked['roles'], held: readonly { id: stri
     const found: Pick<Role, 'id'> | undefined = 'id' in each ? each : await findGlobalRole(db, each.name)
     ids.add(found?.id ?? invalid(`Could not find role ${'name' in each ? each.name : ''}.`))
   }
-  const implied = await listImplied(db)
-  // a Set grows while it is walked: what an implied role implies is reached too
-  for (const id of ids)
-    for (const each of implied) if (each.priorRoleId === id && each.implied.domainId === null) ids.add(each.implied.id)
+  const all = await withImplied(db, [...ids])
   const mine = new Set(held.map(({ id }) => id))
-  for (const id of ids)
+  for (const id of all)
     if (!mine.has(id))
       invalid(`Cannot create an application credential with role ${id}, which the token does not have.`)
-  return [...ids]
+  return all
 }
 
 async function ruleIdsFor(tx: Tx, userId: string, asked: Asked['access_rules']): Promise<string[] | null> {

@@ -21,7 +21,7 @@ const UpdatePolicy = requestOf(
   { blob: Type.Optional(Type.String()), type: Type.Optional(PolicyType) },
   { minProperties: 1 },
 )
-const policyView = identityView<PolicyBlob>(['policy', 'policies'], '/policies', {
+export const policyView = identityView<PolicyBlob>(['policy', 'policies'], '/policies', {
   type: (p) => p.type,
   blob: (p) => p.blob,
 })

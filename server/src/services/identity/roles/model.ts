@@ -115,3 +115,13 @@ async function unique(tx: Tx, name: string, work: (inner: Tx) => Promise<Role[]>
     throw error
   }
 }
+
+/** The roles and all global ones that follow from them. */
+export async function withImplied(db: Db, roleIds: readonly string[]): Promise<string[]> {
+  const ids = new Set(roleIds)
+  const implied = await listImplied(db)
+  // a Set grows while it is walked: what an implied role implies is reached too
+  for (const id of ids)
+    for (const each of implied) if (each.priorRoleId === id && each.implied.domainId === null) ids.add(each.implied.id)
+  return [...ids]
+}

@@ -1,8 +1,10 @@
-// What limits a token that acts by a trust or an application credential.
+// What limits a token that acts by a trust, an application credential or the access token of a consumer.
 import { type AccessRule } from '#lib/actor.ts'
 import type { Db } from '#lib/db.ts'
 import { unauthenticated } from '#lib/fault.ts'
 import { findApplicationCredential, listAccessRulesById } from '../application-credentials/model.ts'
+import { type AccessToken, findAccessToken } from '../oauth/model.ts'
+import { withImplied } from '../roles/model.ts'
 import { findTrust, originOf, type Trust } from '../trusts/model.ts'
 import type { TokenClaims } from './sealed.ts'
 
@@ -10,6 +12,9 @@ export interface Delegation {
   /** Of these roles only those that the giver still has. */
   roleIds: readonly string[]
   trust?: Trust
+  accessToken?: AccessToken
+  /** Where a trust or an access token acts; null: nowhere. */
+  projectId?: string | null
   /** Users that must be able to sign in, besides the token's own. */
   alive: readonly string[]
   /** Whose roles they are. */
@@ -34,9 +39,22 @@ export async function readDelegation(db: Db, claims: TokenClaims): Promise<Deleg
     return {
       roleIds: trust.roleIds,
       trust,
+      projectId: trust.projectId,
       alive: [...new Set([trust.trustorUserId, trust.trusteeUserId, giver])],
       giver,
       shownUserId: trust.impersonation ? trust.trustorUserId : trust.trusteeUserId,
+    }
+  }
+  if (claims.scope.kind === 'oauth') {
+    const accessToken = await findAccessToken(db, claims.scope.id)
+    if (!accessToken || accessToken.userId !== claims.userId) return unauthenticated()
+    return {
+      roleIds: await withImplied(db, accessToken.roleIds),
+      accessToken,
+      projectId: accessToken.projectId,
+      alive: [],
+      giver: claims.userId,
+      shownUserId: claims.userId,
     }
   }
   if (claims.applicationCredentialId === undefined) return undefined

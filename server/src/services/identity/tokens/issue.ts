@@ -4,6 +4,8 @@ import { Fault, forbidden, invalid, unauthenticated } from '#lib/fault.ts'
 import type { World } from '#lib/world.ts'
 import { change } from '../change.ts'
 import type { User } from '../model.ts'
+import type { AccessToken } from '../oauth/model.ts'
+import { type SignedBy, signedByAccessToken } from '../oauth/verify.ts'
 import { consumeUse, findUsableTrust } from '../trusts/model.ts'
 import {
   type ApplicationCredentialProof,
@@ -24,6 +26,8 @@ export interface AuthRequest {
   token?: { id: string } | undefined
   applicationCredential?: ApplicationCredentialProof | undefined
   totp?: TotpProof | undefined
+  /** The request itself, which a consumer signs. */
+  oauth1?: SignedBy | undefined
   scope: ScopeRequest | undefined
 }
 
@@ -37,6 +41,7 @@ interface Proved {
   methods: AuthMethod[]
   parent: TokenClaims | undefined
   applicationCredential: { id: string; projectId: string } | undefined
+  accessToken: AccessToken | undefined
 }
 
 /** A token for the one who proves to be a user. Throws unauthenticated, whatever of it was wrong. */
@@ -56,7 +61,7 @@ export async function issueToken(world: World, reader: TokenReader, request: Aut
     ...(proved.applicationCredential && { applicationCredentialId: proved.applicationCredential.id }),
   }
   const issued = await sealed(reader, db, claims)
-  const ends = issued.resolved.trust?.expiresAt ?? undefined
+  const ends = issued.resolved.trust?.expiresAt ?? issued.resolved.accessToken?.expiresAt ?? undefined
   if (scope.kind === 'trust') await useTrust(db, scope.id, issued.resolved.trust?.remainingUses ?? null)
   // what it was made from ends first: so does the token, and it says so
   const endsMs = Math.min(ends?.getTime() ?? Infinity, issued.resolved.applicationCredential?.expiresAtMs ?? Infinity)
@@ -75,6 +80,7 @@ async function prove(db: Database, reader: TokenReader, request: AuthRequest): P
   let user: Pick<User, 'id' | 'options'> | undefined
   let parent: TokenClaims | undefined
   let applicationCredential: Proved['applicationCredential']
+  let accessToken: Proved['accessToken']
   const methods = new Set<AuthMethod>()
   // the slow proof first: whoever fails it learns nothing of the others
   const order = request.methods.toSorted((a, b) => Number(a === 'totp') - Number(b === 'totp'))
@@ -87,7 +93,8 @@ async function prove(db: Database, reader: TokenReader, request: AuthRequest): P
     else if (method === 'token') {
       const resolved = await reader.read(request.token?.id ?? invalid('Expecting to find token in identity.'))
       parent = resolved.claims
-      if (parent.scope.kind === 'trust') forbidden('A token of a trust cannot be exchanged for another one.')
+      if (parent.scope.kind === 'trust' || parent.scope.kind === 'oauth')
+        forbidden('A token that was delegated cannot be exchanged for another one.')
       same({ id: parent.userId, options: {} })
       for (const each of parent.methods) methods.add(each)
       if (parent.applicationCredentialId !== undefined && 'id' in parent.scope)
@@ -96,6 +103,9 @@ async function prove(db: Database, reader: TokenReader, request: AuthRequest): P
       const found = await byApplicationCredential(db, request.applicationCredential)
       same({ id: found.userId, options: {} })
       applicationCredential = found
+    } else if (method === 'oauth1') {
+      accessToken = await signedByAccessToken(request.oauth1 ?? unauthenticated(wrong))
+      same({ id: accessToken.userId, options: {} })
     } else if (method === 'totp') {
       if (user === undefined) unauthenticated(wrong)
       same(await byTotp(db, request.totp))
@@ -104,7 +114,13 @@ async function prove(db: Database, reader: TokenReader, request: AuthRequest): P
   }
   if (user === undefined) return unauthenticated(wrong)
   requireFactors(user.options, methods)
-  return { userId: user.id, methods: authMethods.filter((each) => methods.has(each)), parent, applicationCredential }
+  return {
+    userId: user.id,
+    methods: authMethods.filter((each) => methods.has(each)),
+    parent,
+    applicationCredential,
+    accessToken,
+  }
 }
 
 /** A user with rules for several factors must have given all those of one rule. */
@@ -116,9 +132,15 @@ function requireFactors(options: Record<string, unknown>, methods: ReadonlySet<s
 
 async function chooseScope(
   db: Db,
-  { userId, applicationCredential }: Proved,
+  { userId, applicationCredential, accessToken }: Proved,
   asked: ScopeRequest | undefined,
 ): Promise<TokenClaims['scope']> {
+  if (accessToken) {
+    const scope = asked === undefined ? undefined : await findScope(db, asked)
+    if (scope && !(scope.kind === 'project' && scope.id === accessToken.projectId))
+      unauthenticated('An access token is for its own project and for nothing else.')
+    return { kind: 'oauth', id: accessToken.id }
+  }
   if (applicationCredential) {
     const { projectId } = applicationCredential
     if (asked === undefined) return { kind: 'project', id: projectId }

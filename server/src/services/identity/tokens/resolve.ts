@@ -21,6 +21,7 @@ export interface ResolvedToken {
   domain: Named | undefined
   roles: RoleRef[]
   trust: Delegation['trust']
+  accessToken: Delegation['accessToken']
   applicationCredential: Delegation['applicationCredential']
   accessRules: Actor['accessRules']
 }
@@ -85,9 +86,10 @@ export function tokenReader(db: Database): TokenReader {
 }
 
 /** A delegated token ends with what it was made from. */
-function validUntilMs({ claims, trust, applicationCredential }: ResolvedToken): number {
+function validUntilMs({ claims, trust, accessToken, applicationCredential }: ResolvedToken): number {
   return Math.min(
     claims.expiresAtMs,
+    accessToken?.expiresAt?.getTime() ?? Infinity,
     trust?.expiresAt?.getTime() ?? Infinity,
     applicationCredential?.expiresAtMs ?? Infinity,
   )
@@ -111,7 +113,7 @@ async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
   const delegation = await readDelegation(db, claims)
   const userId = delegation?.shownUserId ?? claims.userId
   if (delegation?.trust) await requireAlive(db, delegation.alive, claims.issuedAtMs)
-  const scopeId = scope.kind === 'trust' ? (delegation?.trust?.projectId ?? '') : 'id' in scope ? scope.id : ''
+  const scopeId = delegation?.projectId !== undefined ? (delegation.projectId ?? '') : 'id' in scope ? scope.id : ''
   const target = scope.kind === 'domain' ? 'domain' : scope.kind === 'system' ? 'system' : 'project'
   const [row] = await db.rows<Row>(sql`
     select u.name as user_name, u.domain_id as user_domain_id, ud.name as user_domain_name,
@@ -151,7 +153,7 @@ async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
     isAdmin: names.includes('admin'),
     trustId: scope.kind === 'trust' ? scope.id : null,
     applicationCredentialId: claims.applicationCredentialId ?? null,
-    ...(delegation?.applicationCredential?.restricted && { restricted: true }),
+    ...((delegation?.applicationCredential?.restricted || delegation?.accessToken) && { restricted: true }),
     ...(delegation?.applicationCredential?.accessRules && {
       accessRules: delegation.applicationCredential.accessRules,
     }),
@@ -171,6 +173,7 @@ async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
     domain: inDomain ? { id: scopeId, name: row.scope_name ?? '' } : undefined,
     roles,
     trust: delegation?.trust,
+    accessToken: delegation?.accessToken,
     applicationCredential: delegation?.applicationCredential,
     accessRules: delegation?.applicationCredential?.accessRules,
   }

@@ -37,7 +37,8 @@ export function tokenRoutes(reader: TokenReader) {
       path: '/auth/tokens',
       policy: 'public',
       body: CreateToken,
-      async handle({ world, body, query }) {
+      async handle(req) {
+        const { world, body, query } = req
         const { identity, scope } = body.auth
         const { token, resolved } = await issueToken(world, reader, {
           methods: identity.methods,
@@ -45,6 +46,7 @@ export function tokenRoutes(reader: TokenReader) {
           token: identity.token,
           totp: identity.totp,
           applicationCredential: identity.application_credential,
+          oauth1: req,
           scope,
         })
         const catalog = wantsCatalog(query) ? await readCatalog(world, resolved.actor) : undefined

@@ -12,6 +12,7 @@ export const CreateToken = Type.Object({
       password: Type.Optional(Type.Object({ user: Type.Object({ ...user, password: Type.String() }) })),
       token: Type.Optional(Type.Object({ id: Type.String() })),
       totp: Type.Optional(Type.Object({ user: Type.Object({ ...user, passcode: Type.String() }) })),
+      oauth1: Type.Optional(Type.Object({})),
       application_credential: Type.Optional(
         Type.Object({ id: text, name: text, user: Type.Optional(Type.Object(user)), secret: Type.String() }),
       ),

@@ -18,7 +18,7 @@ export type AuthMethod = (typeof authMethods)[number]
 
 export interface TokenClaims {
   userId: string
-  scope: { kind: 'project' | 'domain' | 'trust'; id: string } | { kind: 'system' | 'unscoped' }
+  scope: { kind: 'project' | 'domain' | 'trust' | 'oauth'; id: string } | { kind: 'system' | 'unscoped' }
   methods: AuthMethod[]
   /** The token's own audit id, then that of the first token of its chain. */
   auditIds: string[]
@@ -27,7 +27,7 @@ export interface TokenClaims {
   applicationCredentialId?: string
 }
 
-const scopeKinds = ['unscoped', 'project', 'domain', 'system', 'trust'] as const
+const scopeKinds = ['unscoped', 'project', 'domain', 'system', 'trust', 'oauth'] as const
 const noText = ''
 
 /** Seals with the newest key. */

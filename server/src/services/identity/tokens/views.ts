@@ -4,7 +4,7 @@ import type { ResolvedToken } from './resolve.ts'
 
 /** The body of POST and GET /auth/tokens. */
 export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntry[] | undefined) {
-  const { claims, user, project, domain, roles, actor, trust, applicationCredential } = resolved
+  const { claims, user, project, domain, roles, actor, trust, accessToken, applicationCredential } = resolved
   return {
     token: {
       methods: claims.methods,
@@ -34,6 +34,9 @@ export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntr
           trustor_user: { id: trust.trustorUserId },
           trustee_user: { id: trust.trusteeUserId },
         },
+      }),
+      ...(accessToken && {
+        'OS-OAUTH1': { access_token_id: accessToken.id, consumer_id: accessToken.consumerId },
       }),
       ...(applicationCredential && {
         application_credential: {

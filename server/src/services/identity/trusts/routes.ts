@@ -43,7 +43,8 @@ const shown = async (db: Db, row: Trust, viewer: Viewer) => ({
 
 /** Throws forbidden: whoever signed in with an application credential has no say about trusts. */
 function requirePerson({ actor }: Pick<Request, 'actor'>): void {
-  if (actor.applicationCredentialId !== null) forbidden('An application credential cannot manage trusts.')
+  if (actor.applicationCredentialId !== null || actor.restricted)
+    forbidden('An application credential or a consumer cannot manage trusts.')
 }
 const about = (row: { trustorUserId?: string | undefined; trusteeUserId?: string | undefined }) => ({
   target: {
