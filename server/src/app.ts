@@ -45,6 +45,7 @@ export interface App {
   close(): Promise<void>
 }
 
+const retentionEveryMs = 3_600_000
 const orphansEveryMs = 60_000
 
 /** Everything of one process, not yet listening and with no worker. */
@@ -113,15 +114,19 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     }
   }
   let retention: NodeJS.Timeout | undefined
+  const prune = () =>
+    pruneAudit(db, config.auditDays).catch((error: unknown) => log.warn({ err: error }, 'audit retention failed'))
   return {
     world,
     server,
     services,
     tokens,
+    audit,
     sim,
     async start() {
       await cloud.start(server)
       if (config.role === 'api') return
+      retention = setInterval(() => void prune(), retentionEveryMs).unref()
       const look = () => {
         looking = lookForOrphans()
       }

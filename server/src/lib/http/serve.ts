@@ -6,6 +6,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { pipeline, type Readable } from 'node:stream'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { type AccessRule, accessAllowed, type Actor } from '#lib/actor.ts'
+import { type Audit, createdIdOf, isAudited, signInOf } from '#lib/audit.ts'
 import { type Config, publicUrl } from '#lib/config.ts'
 import { Fault, notFound } from '#lib/fault.ts'
 import { readBody, readQuery } from '#lib/http/body.ts'
@@ -26,6 +27,8 @@ export interface ServeOptions {
   authenticate: (token: string) => Promise<Actor>
   /** Whether a region other than our own exists. */
   knowsRegion: (region: string) => boolean
+  /** Is told of every authentication and every write. */
+  audit?: Audit
 }
 
 const nobody: Actor = Object.freeze({
@@ -145,7 +148,7 @@ function serviceAt(services: readonly Service[], path: string): Service | undefi
 }
 
 function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer, route: Route, pattern: string) {
-  const { world, authenticate, knowsRegion } = options
+  const { world, authenticate, knowsRegion, audit } = options
   const { config, db, log } = world
   const base = publicUrl(config)
   const prepare = (each: Route): Prepared => ({
@@ -165,6 +168,10 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
     let status = 500
     let actor = nobody
     let failure: unknown
+    let body: unknown
+    let target: unknown
+    let content: unknown
+    let actionName: string | undefined
     try {
       if (route.policy === 'optional' ? hasToken(raw) : route.policy !== 'public')
         actor = await authenticate(tokenOf(raw))
@@ -185,9 +192,8 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
         if (value.includes('\0')) notFound('Resource', value.replaceAll('\0', ''))
 
       let chosen = plain
-      let body: unknown
       if (!route.stream) body = await readBody(raw, { limitKb: config.maxBodyKb, accepts: route.accepts })
-      if (byAction) [chosen, body] = chooseAction(byAction, body)
+      if (byAction) [chosen, body, actionName] = chooseAction(byAction, body)
       if (
         (chosen.since !== undefined && version < chosen.since) ||
         (chosen.until !== undefined && version > chosen.until)
@@ -234,12 +240,12 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
       // a route without a target can be refused before its body is looked at
       if (!chosen.route.target) allow(enforcer, chosen.route, req, undefined)
       if (chosen.validator) requireValid(chosen.validator(version), body, 'request body')
-      const target = await chosen.route.target?.(req)
+      target = await chosen.route.target?.(req)
       if (chosen.route.target) allow(enforcer, chosen.route, req, target)
       const result = await chosen.route.handle(req, target as never)
 
       const made = isReply(result) ? result : undefined
-      const content = made ? made.body : result
+      content = made ? made.body : result
       status = made?.status ?? chosen.route.status ?? (content === undefined ? 204 : 200)
       if (made?.bare) return sendBare(res, status, made.headers, content)
       if (made) res.headers(made.headers)
@@ -258,6 +264,24 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
     } finally {
       const seconds = Number(process.hrtime.bigint() - began) / 1e9
       observeRequest(service.name, raw.method, pattern, status, seconds)
+      if (audit && isAudited(raw.method, status, hasToken(raw)))
+        audit.record({
+          at: new Date(),
+          requestId,
+          service: service.name,
+          region: regionOf.get(raw.raw) ?? config.region,
+          method: raw.method,
+          pattern,
+          params: raw.params as Record<string, string>,
+          action: actionName,
+          status,
+          fault: failure === undefined ? undefined : failure instanceof Fault ? failure.kind : 'error',
+          signIn: raw.method === 'POST' ? signInOf(body, content) : undefined,
+          actor,
+          address: raw.ip,
+          targetProjectId: projectIdOf(target),
+          createdId: raw.method === 'POST' && actionName === undefined ? createdIdOf(content) : undefined,
+        })
       const level = status >= 500 ? 'error' : raw.method === 'GET' || raw.method === 'HEAD' ? 'debug' : 'info'
       if (log.isLevelEnabled(level)) {
         const why = failure instanceof Fault ? failure.message : undefined
@@ -294,6 +318,11 @@ function ownerOf(target: unknown): Record<string, unknown> {
   return { project_id: projectId, tenant_id: projectId, user_id: userId }
 }
 
+function projectIdOf(target: unknown): string | undefined {
+  const projectId = (target as { projectId?: unknown } | null | undefined)?.projectId
+  return typeof projectId === 'string' ? projectId : undefined
+}
+
 function hasToken(raw: FastifyRequest): boolean {
   return raw.headers['x-auth-token'] !== undefined || raw.headers['x-storage-token'] !== undefined
 }
@@ -312,7 +341,7 @@ function requireAccess(service: Service, rules: readonly AccessRule[], raw: Fast
     throw new Fault('unauthenticated', 'The application credential has no access rule for this request.')
 }
 
-function chooseAction(byAction: Map<string, Prepared>, body: unknown): [Prepared, unknown] {
+function chooseAction(byAction: Map<string, Prepared>, body: unknown): [Prepared, unknown, string] {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new Fault('invalid', 'Malformed request body: it must be an object with the name of one action.')
   const names = Object.keys(body)
@@ -320,7 +349,7 @@ function chooseAction(byAction: Map<string, Prepared>, body: unknown): [Prepared
   const chosen = byAction.get(name)
   if (names.length !== 1) throw new Fault('invalid', 'Malformed request body: it must have exactly one action.')
   if (!chosen) throw new Fault('invalid', `There is no such action: ${name.slice(0, 60)}`)
-  return [chosen, (body as Record<string, unknown>)[name]]
+  return [chosen, (body as Record<string, unknown>)[name], name]
 }
 
 function send(res: FastifyReply, status: number, content: unknown): FastifyReply {
