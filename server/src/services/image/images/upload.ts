@@ -7,7 +7,7 @@ import { done, next, startTask, type Task, task, taskTable } from '#lib/task.ts'
 import type { World } from '#lib/world.ts'
 import { requireDeclared } from '../format.ts'
 import { ensureNoImageFile, putImage } from '../store.ts'
-import { enterStatus, image, type Image, removeImage } from './model.ts'
+import { enterStatus, type Image, removeImage, updateImage } from './model.ts'
 
 type Origin = { projectId: string | null; userId: string | null; requestId: string | null; region: string }
 
@@ -37,14 +37,7 @@ async function receive(world: World, found: Image, data: Readable, into: 'active
       foundFormat: stored.found.format,
     }
     return await world.db.transaction((tx) =>
-      into === 'active'
-        ? enterStatus(tx, found.id, 'active', facts)
-        : tx
-            .update(image)
-            .set(facts)
-            .where(eq(image.id, found.id))
-            .returning()
-            .then(([row]) => row!),
+      into === 'active' ? enterStatus(tx, found.id, 'active', facts) : updateImage(tx, found.id, facts),
     )
   } catch (error) {
     await ensureNoImageFile(world.config, file)
