@@ -1,0 +1,26 @@
+/** One line of a table; figures are rounded to what is worth reading. */
+export interface Line {
+  what: string
+  unit: string
+  ours: number | undefined
+  target: number | undefined
+  openstack: number | undefined
+}
+
+export function table(lines: Line[]): string {
+  const rows = lines.map(({ what, unit, ours, target, openstack }) => [
+    what,
+    figureOf(ours, unit),
+    target === undefined ? '' : `≤ ${target} ${unit}`,
+    openstack === undefined ? '' : figureOf(openstack, unit),
+    openstack === undefined || !ours ? '' : figureOf(openstack / ours, '×'),
+  ])
+  const head = ['', 'Pileus', 'target', 'OpenStack', 'ratio']
+  return [head, ['---', '--:', '--:', '--:', '--:'], ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+}
+
+function figureOf(value: number | undefined, unit: string): string {
+  if (value === undefined) return '–'
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2
+  return `${value.toLocaleString('en', { maximumFractionDigits: digits })} ${unit}`.trim()
+}
