@@ -19,6 +19,7 @@ interface Action {
 /** Nova's word for what a task does. */
 function actionName({ kind, input }: Task): string {
   if (kind === 'server.apply') return String(input['change']).replace(/-.*/, '')
+  if (kind === 'server.interface') return `${String(input['verb'])}_interface`
   return kind.replace('server.', '')
 }
 const updatedAt = (task: Task) => task.finishedAt ?? task.createdAt

@@ -2,8 +2,9 @@
 import { Type } from 'typebox'
 import { Fault, invalid } from '#lib/fault.ts'
 import { action, actions, reply, type Request, type Route } from '#lib/http/route.ts'
-import { strict } from '#lib/http/schema.ts'
+import { Name, strict } from '#lib/http/schema.ts'
 import { parseVersion } from '#lib/microversion.ts'
+import { addServerGroup, removeServerGroup } from '#network'
 import { requireAbility, startChange } from './apply.ts'
 import { deleteServer } from './delete.ts'
 import { changeServer, type NewServer, type Server } from './model.ts'
@@ -47,6 +48,26 @@ function impossible(policy: string, why: string, since?: string): Route {
     target: serverTarget,
     ...(since !== undefined && { since }),
     handle: () => Promise.reject(new Fault('invalid', why)),
+  })
+}
+
+/** A security group comes to all ports of a server, or leaves them; the guest goes on. */
+function securityGroup(verb: 'add' | 'remove', change: typeof addServerGroup): Route {
+  return action({
+    policy: `os_compute_api:os-security-groups:${verb}`,
+    body: strict({ name: Name }),
+    target: serverTarget,
+    async handle({ db, world, region, body }, row) {
+      const wish = { projectId: row.projectId, serverId: row.id, group: body.name }
+      await db
+        .transaction((tx) => change(tx, { world, region }, wish))
+        .catch((error: unknown) => {
+          if (error instanceof Fault && error.code === 'SecurityGroupNotFound')
+            throw new Fault('notFound', error.message, { cause: error })
+          throw error
+        })
+      return accepted()
+    },
   })
 }
 
@@ -203,6 +224,8 @@ export const serverActions = actions('/servers/:id/action', {
     handle: () => Promise.reject(new Fault('invalid', 'Images cannot be made of servers in this cloud yet.')),
   }),
   createBackup: impossible('os-create-backup', 'Images cannot be made of servers in this cloud yet.'),
+  addSecurityGroup: securityGroup('add', addServerGroup),
+  removeSecurityGroup: securityGroup('remove', removeServerGroup),
   resize: impossible('servers:resize', noMoves),
   confirmResize: impossible('servers:confirm_resize', noMoves),
   revertResize: impossible('servers:revert_resize', noMoves),

@@ -74,3 +74,21 @@ test('deleting in mid-creation leaves nothing', (t) =>
       false,
     ),
   ))
+
+test('attaching a port survives a crash after every step', (t) =>
+  crashAfterEveryStep(
+    t,
+    scenario(async ({ cloud, id }) => {
+      const body = { interfaceAttachment: { net_id: cloud.networkId } }
+      assert.equal((await cloud.as('member').post(`/compute/v2.1/servers/${id}/os-interface`, body)).status, 200)
+    }, 'ACTIVE'),
+  ))
+test('detaching a port survives a crash after every step', (t) =>
+  crashAfterEveryStep(
+    t,
+    scenario(async ({ cloud, id }) => {
+      const at = `/compute/v2.1/servers/${id}/os-interface`
+      const [nic] = (await cloud.as('member').get(at)).json.interfaceAttachments
+      assert.equal((await cloud.as('member').delete(`${at}/${nic.port_id}`)).status, 202)
+    }, 'ACTIVE'),
+  ))

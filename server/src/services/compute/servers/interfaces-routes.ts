@@ -1,8 +1,13 @@
-// `os-interface`: the NICs of a server as they are. Adding and taking one off a running guest comes later.
-import { Fault, invalid, notFound } from '#lib/fault.ts'
-import { route } from '#lib/http/route.ts'
+// `os-interface`: the NICs of a server, and how one comes to it and goes.
+import type { Static } from 'typebox'
+import { invalid } from '#lib/fault.ts'
+import { reply, route } from '#lib/http/route.ts'
 import { view } from '#lib/view.ts'
+import type { NicWish } from '#network'
+import { attachInterface, detachInterface, requireNic } from './nics.ts'
 import { type Nic, nicsOf } from './ports.ts'
+import { requireUnlocked } from './routes.ts'
+import { AttachInterface } from './schema.ts'
 import { serverTarget } from './target.ts'
 
 const interfaceView = view<Nic>(['interfaceAttachment', 'interfaceAttachments'], {
@@ -30,23 +35,41 @@ export const interfaceRoutes = [
     target: serverTarget,
     async handle({ db, params, view: viewer }, row) {
       const nics = (await nicsOf(db, [row.id])).get(row.id) ?? []
-      const found = nics.find((nic) => nic.portId === params['portId'])
-      return interfaceView.show(found ?? notFound('Port', params['portId']!), viewer)
+      return interfaceView.show(requireNic(nics, params['portId']!), viewer)
     },
   }),
   route({
     method: 'POST',
     path: '/servers/:id/os-interface',
     policy: 'os_compute_api:os-attach-interfaces:create',
+    body: AttachInterface,
     target: serverTarget,
-    handle: async () => invalid('Interfaces cannot be added to a server that exists in this cloud yet.'),
+    async handle({ db, world, actor, origin, body, view: viewer }, row) {
+      requireUnlocked(row, actor.isAdmin)
+      const asker = { projectId: actor.projectId ?? '', isAdmin: actor.isAdmin }
+      const nic = nicOf(body)
+      const portId = await db.transaction((tx) => attachInterface(tx, world, row, nic, asker, origin))
+      return interfaceView.show(requireNic((await nicsOf(db, [row.id])).get(row.id) ?? [], portId), viewer)
+    },
   }),
   route({
     method: 'DELETE',
     path: '/servers/:id/os-interface/:portId',
     policy: 'os_compute_api:os-attach-interfaces:delete',
     target: serverTarget,
-    handle: () =>
-      Promise.reject(new Fault('invalid', 'Interfaces cannot be taken from a server that exists in this cloud yet.')),
+    async handle({ db, actor, origin, params }, row) {
+      requireUnlocked(row, actor.isAdmin)
+      const { portId } = requireNic((await nicsOf(db, [row.id])).get(row.id) ?? [], params['portId']!)
+      await db.transaction((tx) => detachInterface(tx, row, portId, origin))
+      return reply({ status: 202 })
+    },
   }),
 ]
+
+function nicOf({ interfaceAttachment: asked = {} }: Static<typeof AttachInterface>): NicWish | 'auto' {
+  const { net_id: networkId, port_id: portId, fixed_ips: [fixed] = [], tag } = asked
+  if (networkId !== undefined && portId !== undefined) invalid('Must not input both network_id and port_id')
+  if (fixed && networkId === undefined) invalid('Must input network_id when request IP address')
+  if (networkId === undefined && portId === undefined) return 'auto'
+  return { portId: portId?.toLowerCase(), networkId, fixedIp: fixed?.ip_address, tag }
+}

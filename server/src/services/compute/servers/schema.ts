@@ -117,6 +117,17 @@ export const Rebuild = strict({
   hostname: Type.Optional(since('2.90', Hostname)),
 })
 
+export const AttachInterface = strict({
+  interfaceAttachment: Type.Optional(
+    strict({
+      net_id: Type.Optional(Uuid),
+      port_id: Type.Optional(Uuid),
+      fixed_ips: Type.Optional(Type.Array(strict({ ip_address: Ip }), { minItems: 1, maxItems: 1 })),
+      tag: Type.Optional(since('2.49', Tag)),
+    }),
+  ),
+})
+
 /** What old clients send as `{"os-start": null}`, and some as an empty object. */
 export const Nothing = Type.Unknown()
 export const Reboot = strict({ type: Type.Enum(['HARD', 'Hard', 'hard', 'SOFT', 'Soft', 'soft']) })
