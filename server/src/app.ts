@@ -28,6 +28,7 @@ import { computeReports, computeService, releaseOrphans } from '#compute'
 import { imageService, openImage, sweepUnfinished } from '#image'
 import { networkReports, networkService } from '#network'
 import { placementService } from '#placement'
+import { policyCheckService } from '#policy-check'
 
 export interface App {
   world: World
@@ -76,6 +77,17 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     computeService,
     taskService,
     auditService(audit),
+    policyCheckService({
+      services: () => services,
+      config,
+      async actorOf(userId, projectId) {
+        const now = Date.now()
+        const scope = { kind: 'project', id: projectId } as const
+        return (
+          await tokens.resolve(db, { userId, scope, methods: [], auditIds: [], issuedAtMs: now, expiresAtMs: now })
+        ).actor
+      },
+    }),
     ...(cloud.service ? [cloud.service] : []),
   ]
   for (const service of services) {

@@ -16,6 +16,8 @@ export interface Actor {
   readonly isAdmin: boolean
   readonly trustId: string | null
   readonly applicationCredentialId: string | null
+  /** How the user proved to be who they are, over the whole chain of tokens: 'password', 'totp', … */
+  readonly methods?: readonly string[]
   /** An application credential that may not make further credentials. */
   readonly restricted?: boolean
   /** Where they are, no other request than these is allowed. */

@@ -78,7 +78,6 @@ const Settings = Type.Object(
     logLevel: Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], { default: 'info' }),
     maxBodyKb: Type.Integer({ default: 1024, minimum: 1, description: 'largest JSON body accepted' }),
     auditDays: Type.Number({ default: 365, minimum: 0, description: 'days that audit records are kept; 0: for ever' }),
-    auditDays: Type.Number({ default: 365, minimum: 0, description: 'days that audit records are kept; 0: for ever' }),
     adminPassword: Type.String({ default: '', description: 'first start only: the password of user admin' }),
   },
   { additionalProperties: false },

@@ -1,13 +1,15 @@
 // Who may do what: rules in oslo.policy's language (docs.openstack.org/oslo.policy, "Policy Rule Expressions"), compiled
-// once to functions. Names and meaning are OpenStack's, so an operator's policy.yaml works.
+// once to functions. Names and meaning are OpenStack's, so an operator's policy.yaml works; docs/policy.md tells what an
+// operator may write beyond that.
 import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import type { Actor } from '#lib/actor.ts'
 import { Fault } from '#lib/fault.ts'
+import { asksForRequest, asksForTags, type Circumstances, circumstancesKey } from '#lib/policy-condition.ts'
+import { explain, type Explanation } from '#lib/policy-explain.ts'
+import { type Check, compile, readRule, type Rule, type Target } from '#lib/policy-rule.ts'
 
-/** What a rule is asked about: the attributes that `%(name)s` means, nested by dots. */
-export type Target = Readonly<Record<string, unknown>>
-type Check = (creds: Target, target: Target, rule: (name: string) => Check) => boolean
+export type { Target }
 
 /** Rule name → rule. The rules of one service; each route and each guarded field names one of them. */
 export type Policies = Readonly<Record<string, string>>
@@ -29,99 +31,7 @@ export const projectManager = `role:admin or (role:manager and ${ofProject})`
 
 /** Parses one rule. Throws an Error naming the rule when it cannot be read. */
 export function parseRule(text: string, name = 'rule'): Check {
-  const words =
-    text.match(/'[^']*'(?::%\([^)]+\)s|:\S+)?|%\([^)]+\)s(?::[^\s()]+)?|[^\s()]+:%\([^)]+\)s|\(|\)|[^\s()]+/g) ?? []
-  let at = 0
-  const fail = (why: string): never => {
-    throw new Error(`policy ${name}: ${why} in "${text}"`)
-  }
-  const either = (): Check => {
-    let left = both()
-    while (words[at]?.toLowerCase() === 'or') {
-      at++
-      const [a, b] = [left, both()]
-      left = (c, t, r) => a(c, t, r) || b(c, t, r)
-    }
-    return left
-  }
-  const both = (): Check => {
-    let left = unary()
-    while (words[at]?.toLowerCase() === 'and') {
-      at++
-      const [a, b] = [left, unary()]
-      left = (c, t, r) => a(c, t, r) && b(c, t, r)
-    }
-    return left
-  }
-  const unary = (): Check => {
-    const word = words[at++]
-    if (word === undefined) return fail('something is missing')
-    if (word.toLowerCase() === 'not') {
-      const inner = unary()
-      return (c, t, r) => !inner(c, t, r)
-    }
-    if (word === '(') {
-      const inner = either()
-      if (words[at++] !== ')') fail('a ")" is missing')
-      return inner
-    }
-    return word === '@' ? () => true : word === '!' ? () => false : comparison(word, fail)
-  }
-  if (words.length === 0) return () => true // oslo: an empty rule allows
-  const check = either()
-  if (at !== words.length) fail(`"${words[at]}" is not expected`)
-  return check
-}
-
-function comparison(word: string, fail: (why: string) => never): Check {
-  const colon = word.startsWith("'") ? word.indexOf(':', word.indexOf("'", 1)) : word.indexOf(':')
-  if (colon < 1) return fail(`"${word}" is not <kind>:<match>`)
-  const kind = word.slice(0, colon)
-  const match = word.slice(colon + 1)
-  if (kind === 'rule') return (c, t, rule) => rule(match)(c, t, rule)
-  if (kind === 'http' || kind === 'https') return fail('remote checks (http:) are not supported')
-  const wanted = placeholder(match)
-  if (kind === 'role') {
-    return (c, t) => {
-      const role = wanted(t)
-      return typeof role === 'string' && (c['roles'] as readonly string[]).includes(role.toLowerCase())
-    }
-  }
-  const literal = literalOf(kind)
-  return (c, t) => {
-    const right = wanted(t)
-    if (right === undefined) return false
-    const left = literal ? literal.value : dig(c, kind)
-    // what neither of them has makes nobody an owner: a token without a project, an image without one
-    if (left === null && right === null) return false
-    if (Array.isArray(left)) return left.some((each) => pythonText(each) === pythonText(right))
-    return left !== undefined && pythonText(left) === pythonText(right)
-  }
-}
-
-// How Python writes a value, which is how oslo compares.
-const pythonText = (value: unknown): string =>
-  value === null ? 'None' : value === true ? 'True' : value === false ? 'False' : String(value)
-
-function literalOf(kind: string): { value: unknown } | undefined {
-  if (/^'.*'$/.test(kind)) return { value: kind.slice(1, -1) }
-  if (kind === 'None' || kind === 'True' || kind === 'False' || /^\d+$/.test(kind)) return { value: kind }
-  return undefined
-}
-
-function placeholder(match: string): (target: Target) => unknown {
-  const inside = /^%\(([^)]+)\)s$/.exec(match)?.[1]
-  return inside === undefined ? () => match : (target) => (inside in target ? target[inside] : dig(target, inside))
-}
-
-function dig(from: Target, path: string): unknown {
-  if (path in from) return from[path]
-  let value: unknown = from
-  for (const key of path.split('.')) {
-    if (typeof value !== 'object' || value === null) return undefined
-    value = (value as Record<string, unknown>)[key]
-  }
-  return value
+  return compile(readRule(text, name))
 }
 
 export interface Enforcer {
@@ -130,22 +40,79 @@ export interface Enforcer {
   require(rule: string, actor: Actor, target: Target): void
   has(rule: string): boolean
   readonly names: readonly string[]
+  /** The same for one request: rules may ask where it came from and when. Itself when no rule does. */
+  at(circumstances: () => Circumstances): Enforcer
+  /** Whether a rule asks for the resource's tags. */
+  readonly readsTags: boolean
+  /** The whole answer: by which text, and what is missing. Slow; for those who ask why. */
+  explain(rule: string, actor: Actor, target: Target, circumstances: Circumstances): Explanation
+}
+
+/**
+ * What an operator says beside the defaults. `deny` names rules that win over what allows: for one rule, for those that
+ * begin alike (`os_compute_api:servers:*`), or for all (`*`).
+ */
+export interface Overrides {
+  readonly rules?: Policies
+  readonly deny?: Readonly<Record<string, readonly string[]>>
 }
 
 /** The rules of one service, with an operator's overrides. Throws an Error for a rule that cannot be read. */
-export function makeEnforcer(defaults: Policies, overrides: Policies = {}): Enforcer {
+export function makeEnforcer(defaults: Policies, overrides: Overrides = {}): Enforcer {
+  const texts: Policies = { ...defaults, ...overrides.rules }
+  const rules = new Map<string, Rule>()
   const checks = new Map<string, Check>()
-  for (const [name, text] of Object.entries({ ...defaults, ...overrides })) checks.set(name, parseRule(text, name))
-  const find = (name: string): Check => checks.get(name) ?? (() => false)
-  const allows = (rule: string, actor: Actor, target: Target) => find(rule)(credentials(actor), target, find)
-  return {
-    allows,
-    require(rule, actor, target) {
-      if (!allows(rule, actor, target)) throw new Fault('forbidden', `Policy doesn't allow ${rule} to be performed.`)
-    },
-    has: (rule) => checks.has(rule),
-    names: [...checks.keys()],
+  for (const [name, text] of Object.entries(texts)) {
+    const rule = readRule(text, name)
+    rules.set(name, rule)
+    checks.set(name, compile(rule))
   }
+  const denies = deniesOf(overrides.deny ?? {}, [...rules.keys()])
+  const all = Object.values(texts)
+  const readsRequest = all.some(asksForRequest)
+  const find = (name: string): Check => checks.get(name) ?? (() => false)
+  const decide = (rule: string, creds: Target, target: Target) => {
+    if (!find(rule)(creds, target, find)) return false
+    const against = denies.get(rule)
+    return against === undefined || !against.some((name) => find(name)(creds, target, find))
+  }
+  const enforcing = (credsOf: (actor: Actor) => Target): Enforcer => {
+    const allows = (rule: string, actor: Actor, target: Target) => decide(rule, credsOf(actor), target)
+    const enforcer: Enforcer = {
+      allows,
+      require(rule, actor, target) {
+        if (!allows(rule, actor, target)) throw new Fault('forbidden', `Policy doesn't allow ${rule} to be performed.`)
+      },
+      has: (rule) => checks.has(rule),
+      names: [...checks.keys()],
+      at: (circumstances) => (readsRequest ? enforcing((actor) => within(actor, circumstances())) : enforcer),
+      readsTags: all.some(asksForTags),
+      explain: (rule, actor, target, circumstances) =>
+        explain({ rules, texts, denies: denies.get(rule) ?? [] }, rule, within(actor, circumstances), target),
+    }
+    return enforcer
+  }
+  return enforcing(credentials)
+}
+
+function within(actor: Actor, circumstances: Circumstances): Target {
+  return { ...credentials(actor), [circumstancesKey]: circumstances }
+}
+
+/** For each rule the names of those that deny it. Throws an Error for a name that is no rule's. */
+function deniesOf(deny: NonNullable<Overrides['deny']>, names: readonly string[]): Map<string, string[]> {
+  const denies = new Map<string, string[]>()
+  for (const [pattern, deniers] of Object.entries(deny)) {
+    const isMeant = (name: string) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern)
+    const meant = names.filter((name) => isMeant(name) && !deniers.includes(name))
+    if (meant.length === 0) throw new Error(`policy deny: there is no rule ${pattern}`)
+    for (const denier of deniers) {
+      if (!names.includes(denier))
+        throw new Error(`policy deny: there is no rule ${denier}, which should deny ${pattern}`)
+      for (const name of meant) denies.set(name, [...(denies.get(name) ?? []), denier])
+    }
+  }
+  return denies
 }
 
 const kept = new WeakMap<Actor, Target>()
@@ -165,6 +132,8 @@ function credentials(actor: Actor): Target {
       is_admin: actor.roles.includes('admin'),
       is_admin_project: true,
       trust_id: actor.trustId,
+      // signed in with more than one kind of proof
+      mfa: (actor.methods ?? []).includes('totp'),
       // Keystone's own rules look into the token
       token: {
         user: { id: actor.userId, domain: { id: actor.userDomainId } },
@@ -178,7 +147,7 @@ function credentials(actor: Actor): Target {
 }
 
 /** `<dir>/<service>.yaml` (or .json), when there is one. */
-export function readOverrides(dir: string, service: string): Policies {
+export function readOverrides(dir: string, service: string): Overrides {
   if (!dir) return {}
   for (const ending of ['yaml', 'json']) {
     let text: string
@@ -187,9 +156,28 @@ export function readOverrides(dir: string, service: string): Policies {
     } catch {
       continue
     }
+    const file = `${dir}/${service}.${ending}`
     const parsed: unknown = parseYaml(text) ?? {}
-    if (typeof parsed !== 'object') throw new Error(`${dir}/${service}.${ending} is not a map of rules`)
-    return Object.fromEntries(Object.entries(parsed as object).map(([name, rule]) => [name, String(rule)]))
+    if (typeof parsed !== 'object' || Array.isArray(parsed)) throw new Error(`${file} is not a map of rules`)
+    const { deny, ...rules } = parsed as Record<string, unknown>
+    return {
+      rules: Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, String(rule)])),
+      ...(deny !== undefined && { deny: readDeny(deny, file) }),
+    }
   }
   return {}
+}
+
+/** A list of names (they deny everything), or a map from rules to such lists. */
+function readDeny(deny: unknown, file: string): Record<string, string[]> {
+  const isNames = (value: unknown): value is string[] =>
+    Array.isArray(value) && value.every((each) => typeof each === 'string')
+  if (isNames(deny)) return { '*': deny }
+  const lists: Record<string, string[]> = {}
+  if (typeof deny !== 'object' || deny === null) throw new Error(`${file}: deny is no list of rules and no map of them`)
+  for (const [name, list] of Object.entries(deny)) {
+    if (!isNames(list)) throw new Error(`${file}: what denies ${name} is not a list of rules`)
+    lists[name] = list
+  }
+  return lists
 }

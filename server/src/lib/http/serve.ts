@@ -147,7 +147,7 @@ function serviceAt(services: readonly Service[], path: string): Service | undefi
   return services.find(({ mount }) => path === mount || path.startsWith(`${mount}/`) || path.startsWith(`${mount}?`))
 }
 
-function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer, route: Route, pattern: string) {
+function makeHandler(options: ServeOptions, service: Service, rules: Enforcer, route: Route, pattern: string) {
   const { world, authenticate, knowsRegion, audit } = options
   const { config, db, log } = world
   const base = publicUrl(config)
@@ -202,6 +202,7 @@ function makeHandler(options: ServeOptions, service: Service, enforcer: Enforcer
         throw new Fault('notFound', 'The resource could not be found.')
       }
       const query = readQuery(raw)
+      const enforcer = rules.at(() => ({ address: raw.ip, at: new Date() }))
       const prefix = named === undefined ? '' : `/regions/${encodeURIComponent(named)}`
       const view = {
         version,
@@ -310,7 +311,12 @@ function allow(enforcer: Enforcer, route: Route, req: Request<never>, target: un
     : target === undefined
       ? { project_id: req.actor.projectId, tenant_id: req.actor.projectId, user_id: req.actor.userId }
       : ownerOf(target)
-  enforcer.require(route.policy, req.actor, about)
+  enforcer.require(route.policy, req.actor, enforcer.readsTags ? withTags(about, target) : about)
+}
+
+function withTags(about: Record<string, unknown>, target: unknown): Record<string, unknown> {
+  const { tags } = (target ?? {}) as { tags?: unknown }
+  return tags === undefined ? about : { tags, ...about }
 }
 
 function ownerOf(target: unknown): Record<string, unknown> {

@@ -153,6 +153,7 @@ async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
     isAdmin: names.includes('admin'),
     trustId: scope.kind === 'trust' ? scope.id : null,
     applicationCredentialId: claims.applicationCredentialId ?? null,
+    methods: claims.methods,
     ...((delegation?.applicationCredential?.restricted || delegation?.accessToken) && { restricted: true }),
     ...(delegation?.applicationCredential?.accessRules && {
       accessRules: delegation.applicationCredential.accessRules,

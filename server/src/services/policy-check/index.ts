@@ -1,0 +1,2 @@
+// The door of the policy check.
+export { policyCheckService } from './service.ts'
