@@ -9,7 +9,7 @@ test('every command has help, and the help names every command', async () => {
   const { code, stdout } = await pileus(['--help'])
   assert.equal(code, 0)
   const commands = new Set([...stdout.matchAll(/^ {2}\.\/pileus (\w+)/gm)].map(([, name]) => name ?? ''))
-  assert.deepEqual([...commands].toSorted(), ['agent', 'down', 'host', 'status', 'task', 'test', 'up'])
+  assert.deepEqual([...commands].toSorted(), ['agent', 'audit', 'down', 'host', 'keys', 'status', 'task', 'test', 'up'])
   for (const command of commands) {
     const help = await pileus([command, '--help'])
     assert.deepEqual([help.code, help.stderr], [0, ''])

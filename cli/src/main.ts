@@ -11,6 +11,8 @@ const commands: Record<string, () => Promise<Command>> = {
   agent: async () => (await import('./agent.ts')).agent,
   host: async () => (await import('./host.ts')).host,
   task: async () => (await import('./task.ts')).task,
+  keys: async () => (await import('./keys.ts')).keys,
+  audit: async () => (await import('./audit.ts')).audit,
   test: async () => (await import('./test-command.ts')).test,
 }
 

@@ -6,6 +6,8 @@ export const usage = `Pileus: a whole cloud in one program, with OpenStack's API
   ./pileus agent --join …     make this machine a host of a cloud
   ./pileus host token         a token that lets one machine join
   ./pileus task list|show ID  what is being done, step by step
+  ./pileus keys rotate        new keys for tokens and credentials; nobody is logged out
+  ./pileus audit list|verify  who did what, and whether that record is untouched
   ./pileus test               set-up, all checks, and the end-to-end tests
 
 './pileus COMMAND --help' tells more.
@@ -61,6 +63,21 @@ Signs in as DIR/clouds.yaml says, or as the OS_ variables say when OS_AUTH_URL i
 ${data}
   --json                 the API's own answer
   --all                  list the tasks of every project (admin)
+`,
+  keys: `./pileus keys rotate [flags]: new keys for tokens and credentials. Old tokens stay good until they expire.
+The user needs the role admin for the system, as the first user has.
+
+${data}
+`,
+  audit: `./pileus audit list [flags] | verify [flags]: the audit trail, newest first; or whether it is as it was written (else exit
+code 1 and the first broken record).
+
+${data}
+  --head SEQ:HASH        verify: a head that an earlier verify printed must still be in the trail; may be repeated
+  --from TIME, --to TIME ISO 8601
+  --initiator ID, --target ID, --action NAME, --outcome success|failure, --service NAME, --project ID
+  --limit N              list: at most so many (default 50)
+  --format table|csv|jsonl   list: csv and jsonl are all records, oldest first
 `,
   test: `./pileus test: set-up, format, lint, types, dead code, tests, and the end-to-end tests (real guests where root and QEMU are).
 `,

@@ -22,8 +22,11 @@ interface Catalogue {
   }
 }
 
-/** Signs in by password. A refusal or a cloud that does not answer becomes a sentence. */
-export async function signIn(credentials: Credentials): Promise<Session> {
+/**
+ * Signs in by password: for the project, or for the system as a whole (then there is no projectId). A refusal or a cloud
+ * that does not answer becomes a sentence.
+ */
+export async function signIn(credentials: Credentials, where: { system?: boolean } = {}): Promise<Session> {
   const { authUrl, username, password, projectName, userDomainName, projectDomainName, regionName } = credentials
   const identity = authUrl.replace(/\/+$/, '').replace(/(\/v3)?$/, '/v3')
   const auth = {
@@ -31,7 +34,9 @@ export async function signIn(credentials: Credentials): Promise<Session> {
       methods: ['password'],
       password: { user: { name: username, password, domain: { name: userDomainName } } },
     },
-    scope: { project: { name: projectName, domain: { name: projectDomainName } } },
+    scope: where.system
+      ? { system: { all: true } }
+      : { project: { name: projectName, domain: { name: projectDomainName } } },
   }
   const reply = await send('POST', `${identity}/auth/tokens`, {}, { auth })
   if (reply.status === 401) stop(`The cloud at ${authUrl} does not accept the password of user '${username}'.`)
@@ -40,7 +45,8 @@ export async function signIn(credentials: Credentials): Promise<Session> {
   const { project, catalog = [] } = (JSON.parse(reply.text) as Catalogue).token
   return {
     token,
-    projectId: project?.id ?? stop(`The token of user '${username}' has no project.`),
+    projectId:
+      project?.id ?? (where.system ? '' : undefined) ?? stop(`The token of user '${username}' has no project.`),
     base: identity.replace(/(\/identity)?\/v3$/, ''),
     endpoint(type) {
       const endpoints = catalog.find((service) => service.type === type)?.endpoints ?? []
@@ -60,6 +66,13 @@ export async function request<T>(session: Session, method: Method, url: string, 
   const reply = await send(method, url, { 'x-auth-token': session.token }, body)
   if (!isFine(reply)) throw new Refused(method, url, reply.status, complaint(reply))
   return (reply.text === '' ? undefined : JSON.parse(reply.text)) as T
+}
+
+/** The same for an answer that is text. */
+export async function requestText(session: Session, url: string): Promise<string> {
+  const reply = await send('GET', url, { 'x-auth-token': session.token })
+  if (!isFine(reply)) throw new Refused('GET', url, reply.status, complaint(reply))
+  return reply.text
 }
 
 /** The cloud's answer was an error: `status` tells which. */
