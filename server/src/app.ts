@@ -25,7 +25,7 @@ import {
 } from '#identity'
 import { auditService, makeRecorder, pruneAudit, type Recorder } from '#audit'
 import { computeReports, computeService, releaseOrphans } from '#compute'
-import { imageService, openImage, sweepUnfinished } from '#image'
+import { imageService, openImage, sweepImages } from '#image'
 import { networkReports, networkService } from '#network'
 import { placementService } from '#placement'
 import { policyCheckService } from '#policy-check'
@@ -124,7 +124,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     } catch (error) {
       log.warn({ err: error }, 'could not look for claims of servers that are gone')
     }
-    await sweepUnfinished(config).catch((error: unknown) => log.warn({ err: error }, 'could not sweep the images'))
+    await sweepImages(world).catch((error: unknown) => log.warn({ err: error }, 'could not sweep the images'))
   }
   let retention: NodeJS.Timeout | undefined
   const prune = () =>

@@ -98,14 +98,24 @@ export async function openImageFile(
 /** Removes the file; that it is gone already is fine. */
 export async function ensureNoImageFile(config: Config, file: string): Promise<void> {
   await rm(pathOf(config, file), { force: true })
+  await rm(pathOf(config, file) + unfinished, { force: true })
 }
 
-/** Uploads that a killed process left unfinished: parts that nobody has written to for an hour. */
-export async function sweepUnfinished(config: Config): Promise<void> {
-  const hourAgo = Date.now() - 3_600_000
-  for (const name of await readdir(dirOf(config)).catch(() => [])) {
-    if (!name.endsWith(unfinished)) continue
-    const { mtimeMs } = await stat(pathOf(config, name))
-    if (mtimeMs < hourAgo) await rm(pathOf(config, name), { force: true })
+/** When data was last written to the file or to its unfinished part; undefined when neither is there. */
+export async function lastWritten(config: Config, file: string): Promise<Date | undefined> {
+  for (const name of [file + unfinished, file]) {
+    const found = await stat(pathOf(config, name)).catch(() => undefined)
+    if (found) return found.mtime
   }
+  return undefined
+}
+
+/** The files there are that were last written before that moment, without the ending of unfinished ones. */
+export async function filesOlderThan(config: Config, before: Date): Promise<string[]> {
+  const old: string[] = []
+  for (const name of await readdir(dirOf(config)).catch(() => [])) {
+    const found = await stat(pathOf(config, name)).catch(() => undefined)
+    if (found && found.mtime < before) old.push(name.replace(unfinished, ''))
+  }
+  return [...new Set(old)]
 }

@@ -5,8 +5,11 @@ import {
   boolean,
   type Db,
   eq,
+  inArray,
   integer,
+  isNull,
   jsonb,
+  lt,
   ne,
   or,
   pgTable,
@@ -139,6 +142,45 @@ export async function enterStatus(
   const [current] = await tx.select({ status: image.status }).from(image).where(eq(image.id, id))
   if (!current) return noImage(id)
   return conflict(`The image is ${current.status}: it cannot become ${status} now.`)
+}
+
+/** Images that wait for their data since before that moment. */
+export async function unfinishedUploads(db: Db, before: Date): Promise<Pick<Image, 'id' | 'file'>[]> {
+  return db
+    .select({ id: image.id, file: image.file })
+    .from(image)
+    .where(
+      and(
+        or(eq(image.status, 'saving'), and(eq(image.status, 'uploading'), isNull(image.size))),
+        lt(image.updatedAt, before),
+      ),
+    )
+}
+
+/** Gives up the upload that writes to `file`; false when it has come to its end meanwhile. */
+export async function letGo(tx: Tx, id: string, file: string | null): Promise<boolean> {
+  const gone = await tx
+    .update(image)
+    .set({ status: 'queued', file: null, updatedAt: sql`now()` })
+    .where(
+      and(
+        eq(image.id, id),
+        file === null ? isNull(image.file) : eq(image.file, file),
+        sql`${image.status} in ('saving', 'uploading')`,
+      ),
+    )
+    .returning({ id: image.id })
+  return gone.length > 0
+}
+
+/** Those of the files that an image names. */
+export async function knownFiles(db: Db, files: readonly string[]): Promise<Set<string>> {
+  if (files.length === 0) return new Set()
+  const rows = await db
+    .select({ file: image.file })
+    .from(image)
+    .where(inArray(image.file, [...files]))
+  return new Set(rows.flatMap(({ file }) => file ?? []))
 }
 
 export async function updateImage(tx: Tx, id: string, change: Partial<Image>): Promise<Image> {

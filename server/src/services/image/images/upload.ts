@@ -13,18 +13,24 @@ type Origin = { projectId: string | null; userId: string | null; requestId: stri
 
 /** Takes the bytes; the image is active when this returns, and as it was before when it throws. */
 export async function uploadImage(world: World, found: Image, data: Readable): Promise<Image> {
-  await world.db.transaction((tx) => enterStatus(tx, found.id, 'saving'))
-  return receive(world, found, data, 'active')
+  return receive(world, found, data, 'saving', 'active')
 }
 
 /** Takes the bytes for a later import. */
 export async function stageImage(world: World, found: Image, data: Readable): Promise<Image> {
-  await world.db.transaction((tx) => enterStatus(tx, found.id, 'uploading'))
-  return receive(world, found, data, 'uploading')
+  return receive(world, found, data, 'uploading', 'uploading')
 }
 
-async function receive(world: World, found: Image, data: Readable, into: 'active' | 'uploading'): Promise<Image> {
+async function receive(
+  world: World,
+  found: Image,
+  data: Readable,
+  during: 'saving' | 'uploading',
+  into: 'active' | 'uploading',
+): Promise<Image> {
   const file = `${found.id}.${newId()}`
+  // the row names the file from the beginning: so what a killed process leaves can be found (sweep.ts)
+  await world.db.transaction((tx) => enterStatus(tx, found.id, during, { file }))
   try {
     const stored = await putImage(world.config, file, data, (bytes) => requireDeclared(found.diskFormat, bytes))
     const facts = {
@@ -42,7 +48,7 @@ async function receive(world: World, found: Image, data: Readable, into: 'active
   } catch (error) {
     await ensureNoImageFile(world.config, file)
     await world.db
-      .transaction((tx) => enterStatus(tx, found.id, 'queued'))
+      .transaction((tx) => enterStatus(tx, found.id, 'queued', { file: null }))
       .catch((cause: unknown) =>
         world.log.warn({ err: cause, image: found.id }, 'the image was gone when its upload failed'),
       )
@@ -67,7 +73,7 @@ export const imageImport = task({
       return done((tx) => enterStatus(tx, input.imageId, 'active'))
     },
   },
-  failed: (tx, { imageId }) => enterStatus(tx, imageId, 'queued').catch(() => undefined),
+  failed: (tx, { imageId }) => enterStatus(tx, imageId, 'queued', { file: null }).catch(() => undefined),
 })
 
 /** The imports of an image, newest first. */
