@@ -1,26 +1,26 @@
 // The agent's entry: settings, log, pid file, signals.
 import { mkdir, readFile, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
-import { pino } from 'pino'
 import { networkOptions, startAgent } from './agent.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { JoinError } from './connection/join.ts'
 import { writeWhole } from './files.ts'
+import { holdLock, planeLock, Taken } from './lock.ts'
+import { openLog } from './log.ts'
 import { endAllMachines } from './machine/machines.ts'
 import { networkPlane } from './network/index.ts'
 import { findQemuUser } from './unprivileged.ts'
 
 const config = settings()
-const log = pino({ level: config.logLevel, base: null, redact: ['*.join', '*.adminPassword'] })
+const log = openLog(config.logLevel)
 
 try {
   await mkdir(config.dataDir, { recursive: true, mode: 0o711 })
-  await claimDataDir(config.dataDir)
+  await claim(config)
   if (config.teardown) await teardown()
   else await serve()
 } catch (error) {
-  if (error instanceof JoinError) log.fatal(error.message)
+  if (error instanceof JoinError || error instanceof Taken) log.fatal(error.message)
   else log.fatal({ err: error }, 'the agent cannot start')
   process.exitCode = 1
   process.exit()
@@ -63,20 +63,18 @@ function settings(): Config {
   }
 }
 
-/** One agent a data directory: two would pull at the same guests. */
-async function claimDataDir(dataDir: string): Promise<void> {
-  if (await answers(join(dataDir, 'metadata.sock'))) throw new Error(`Another agent works on ${dataDir} already.`)
-  await writeWhole(join(dataDir, 'agent.pid'), `${process.pid}\n`, 0o644)
-}
-
-/** A process number may have been given to another process since; a socket that answers cannot lie. */
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath)
-    socket.on('connect', () => resolve(true))
-    socket.on('error', () => resolve(false))
-    socket.on('connect', () => socket.destroy())
-  })
+/** One agent a data directory and one a data plane: two would pull at the same guests, or delete each other's links. */
+async function claim({ dataDir, namespace }: Config): Promise<void> {
+  await holdLock(join(dataDir, 'agent.lock'), `Another agent works on ${dataDir} already.`)
+  // Without root there is neither a data plane nor the right to say whose it is.
+  if (process.getuid?.() === 0) {
+    const sentence = `Another agent works on the data plane ${namespace} already; a second one needs another --namespace.`
+    await holdLock(planeLock(namespace), sentence)
+  }
+  // It is there for people only: a full disk does not keep the agent from its guests.
+  await writeWhole(join(dataDir, 'agent.pid'), `${process.pid}\n`, 0o644).catch((error: unknown) =>
+    log.warn({ err: error }, 'agent.pid could not be written'),
+  )
 }
 
 async function ownVersion(): Promise<string> {
