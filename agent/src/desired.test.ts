@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -46,3 +46,15 @@ test('an id that is a path is refused', async (t) => {
   await wishes.take({ type: 'desired', complete: false, objects: [gone('../../etc', 1), gone('..', 1)] })
   assert.deepEqual(wishes.machineIds(), [])
 })
+
+for (const text of ['{"objects":[{"kind":"machine","id":"a","generation":1,"spec":{"vcpus":1}}]}', '{"obj']) {
+  test(`wishes that cannot be read (${text.length} bytes) are put aside, and the server is waited for`, async (t) => {
+    const dataDir = await folder(t)
+    await writeFile(join(dataDir, 'desired.json'), text)
+    const wishes = await loadWishes(dataDir, log)
+    assert.deepEqual([wishes.machineIds(), wishes.network()], [[], undefined])
+    assert.equal(await readFile(join(dataDir, 'desired.json.unreadable'), 'utf8'), text)
+    await wishes.take({ type: 'desired', complete: true, objects: [gone('a', 1)] })
+    assert.deepEqual((await loadWishes(dataDir, log)).machineIds(), ['a'])
+  })
+}

@@ -1,4 +1,5 @@
 // The wishes, kept on disk: an agent that starts while no server answers still knows what should be.
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DesiredObject, type HostNetwork, type MachineSpec, type ServerFrame } from '@pileus/contract/agent.ts'
 import type { Logger } from 'pino'
@@ -20,8 +21,7 @@ const File = Type.Object({ objects: Type.Array(DesiredObject) })
 
 export async function loadWishes(dataDir: string, log: Logger): Promise<Wishes> {
   const path = join(dataDir, 'desired.json')
-  const text = await readIfAny(path)
-  const kept = text === undefined ? [] : Value.Parse(File, JSON.parse(text)).objects
+  const kept = await readKept(path, log)
   let objects = new Map(kept.map((object) => [keyOf(object), object]))
 
   return {
@@ -61,6 +61,23 @@ export async function loadWishes(dataDir: string, log: Logger): Promise<Wishes> 
         network: changed.has('network/host'),
       }
     },
+  }
+}
+
+/**
+ * What another version of the contract wrote may not be readable any more. Then there are no wishes, and nothing is
+ * touched, until the server has sent them all again.
+ */
+async function readKept(path: string, log: Logger): Promise<DesiredObject[]> {
+  const text = await readIfAny(path)
+  if (text === undefined) return []
+  try {
+    return Value.Parse(File, JSON.parse(text)).objects
+  } catch (error) {
+    const aside = `${path}.unreadable`
+    await rename(path, aside)
+    log.error({ err: error, aside }, 'the kept wishes cannot be read; waiting for the server to send them again')
+    return []
   }
 }
 

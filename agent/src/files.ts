@@ -13,6 +13,9 @@ export async function writeWhole(path: string, content: string | Buffer, mode = 
     await file.chmod(mode)
     await file.writeFile(content)
     await file.datasync()
+  } catch (error) {
+    await rm(temporary, { force: true }) // a disk that is full needs the room
+    throw error
   } finally {
     await file.close()
   }
