@@ -122,6 +122,33 @@ test('a lost connection is made again', async (t) => {
   await second.until(isFacts)
 })
 
+test('wishes that cannot be kept are refused ever more slowly, and it is said once', async (t) => {
+  const said: { level: number; waitMs?: number; why?: string }[] = []
+  const recording = pino({ level: 'debug' }, { write: (line) => void said.push(JSON.parse(line) as (typeof said)[0]) })
+  let isFull = true
+  const obey = async () => {
+    if (isFull) throw new Error('ENOSPC: no space left on device, write')
+  }
+  const { server, start } = await host(t, undefined, { obey, log: recording })
+  start()
+  for (let i = 0; i < 4; i++) {
+    const line = await server.connection()
+    line.send({ type: 'desired', complete: true, objects: [] })
+    await line.closed
+  }
+  isFull = false
+  const line = await server.connection()
+  line.send({ type: 'desired', complete: true, objects: [] })
+  await line.until(isReport)
+  const refusals = said.filter(({ why }) => why === 'the wishes could not be taken over')
+  assert.deepEqual(
+    refusals.map(({ level }) => level),
+    [50, 20, 20, 20],
+  )
+  // half of a delay is chance, and the third one is four times the first
+  assert.ok((refusals[2]?.waitMs ?? 0) >= 400, JSON.stringify(refusals))
+})
+
 test('a large document of wishes arrives whole', async (t) => {
   const { server, start, obeyed } = await host(t)
   start()

@@ -51,20 +51,32 @@ export function connect(options: ConnectionOptions): Connection {
   let closing = false
   let delayMs = firstDelayMs
   let retry: NodeJS.Timeout | undefined
+  let trouble: string | undefined // said once, until the wishes of a server were taken over
   let ended = Promise.resolve()
 
   const dial = () => {
     let finish = () => {}
     ended = new Promise((resolve) => (finish = resolve))
     line = openLine(options, {
-      greeted: () => (delayMs = firstDelayMs),
-      ended: (why) => {
+      greeted: () => {
+        const { server } = options.membership
+        log[trouble === undefined ? 'info' : 'debug']({ server }, 'connected')
+      },
+      // A greeting alone proves little: a host that cannot keep its wishes is greeted each time.
+      obeyed: () => {
+        if (trouble !== undefined) log.info('the server is heard and obeyed again')
+        trouble = undefined
+        delayMs = firstDelayMs
+      },
+      ended: (why, cause) => {
         finish()
         line = undefined
         if (closing) return
         // Half of the delay is chance: hosts that lost the server together do not come back together.
         const waitMs = delayMs / 2 + (Math.random() * delayMs) / 2
-        log.warn({ why, waitMs: Math.round(waitMs) }, 'no connection to the server')
+        const level = trouble === why ? 'debug' : cause === undefined ? 'warn' : 'error'
+        log[level]({ why, err: cause, waitMs: Math.round(waitMs) }, 'no connection to the server')
+        trouble = why
         delayMs = Math.min(delayMs * 2, longestDelayMs)
         retry = setTimeout(dial, waitMs)
       },
@@ -87,7 +99,14 @@ interface Line {
   close(why: string): void
 }
 
-function openLine(options: ConnectionOptions, on: { greeted(): void; ended(why: string): void }): Line {
+interface LineEvents {
+  greeted(): void
+  /** A complete list of wishes was taken over. */
+  obeyed(): void
+  ended(why: string, cause?: unknown): void
+}
+
+function openLine(options: ConnectionOptions, on: LineEvents): Line {
   const { membership, key, facts, answers, log } = options
   const { hostId, serverKey } = membership
   const socket = new WebSocket(`${membership.server.replace(/^http/, 'ws')}/agent/v1/connect`)
@@ -101,13 +120,13 @@ function openLine(options: ConnectionOptions, on: { greeted(): void; ended(why: 
   // One frame is obeyed after the other, in the order of their arrival.
   let obeying = Promise.resolve()
 
-  const end = (why: string) => {
+  const end = (why: string, cause?: unknown) => {
     if (over) return
     over = true
     clearTimeout(greeting)
     clearInterval(pulse)
     socket.close()
-    on.ended(why)
+    on.ended(why, cause)
   }
   const send = (frame: AgentFrame) => {
     if (!over && greeted && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame))
@@ -132,7 +151,6 @@ function openLine(options: ConnectionOptions, on: { greeted(): void; ended(why: 
       greeted = true
       clearTimeout(greeting)
       on.greeted()
-      log.info({ server: membership.server, leaseSeconds: frame.leaseSeconds }, 'connected')
       send({ type: 'facts', facts })
       const everyMs = Math.min(longestPulseMs, (frame.leaseSeconds * 1000) / 3)
       pulse = setInterval(() => {
@@ -147,10 +165,11 @@ function openLine(options: ConnectionOptions, on: { greeted(): void; ended(why: 
       obeying = obeying.then(async () => {
         try {
           await options.obey(frame)
-          if (frame.complete) send({ type: 'report', complete: true, objects: options.reportAll() })
+          if (!frame.complete) return
+          on.obeyed()
+          send({ type: 'report', complete: true, objects: options.reportAll() })
         } catch (error) {
-          log.error({ err: error }, 'the wishes could not be taken over')
-          end('the wishes could not be taken over')
+          end('the wishes could not be taken over', error)
         }
       })
     }
@@ -176,7 +195,7 @@ function openLine(options: ConnectionOptions, on: { greeted(): void; ended(why: 
   })
   socket.addEventListener('error', () => end('the connection failed'))
   socket.addEventListener('close', (event) => end(event.reason || `the connection was closed (${event.code})`))
-  return { report: (objects) => send({ type: 'report', complete: false, objects }), close: end }
+  return { report: (objects) => send({ type: 'report', complete: false, objects }), close: (why) => end(why) }
 }
 
 /** Whether anything answers there: tells a server that has nothing to say from one that lost its power. */
