@@ -42,14 +42,17 @@ test("the admin's password is random at first and then stays", async (t) => {
   const data = dataDirectory(scratch(t))
   await prepareDataDirectory(data)
   const first = readSettings(['--data', data.path], {})
-  const made = adminCredentials(first, {})
+  const made = adminCredentials(first)
   assert.equal(made.isNew, true)
   assert.ok(made.password.length >= 20)
-  assert.notEqual(made.password, adminCredentials(first, {}).password)
-  assert.equal(adminCredentials(first, { PILEUS_ADMIN_PASSWORD: 'chosen' }).password, 'chosen')
+  assert.notEqual(made.password, adminCredentials(first).password)
+  assert.equal(
+    adminCredentials(readSettings(['--data', data.path], { PILEUS_ADMIN_PASSWORD: 'chosen' })).password,
+    'chosen',
+  )
   await writeCredentials(data, made)
-  const moved = readSettings(['--data', data.path, '--listen', '127.0.0.1:9999'], {})
-  const kept = adminCredentials(moved, { PILEUS_ADMIN_PASSWORD: 'ignored' })
+  const moved = readSettings(['--data', data.path, '--listen', '127.0.0.1:9999'], { PILEUS_ADMIN_PASSWORD: 'ignored' })
+  const kept = adminCredentials(moved)
   assert.deepEqual([kept.isNew, kept.password], [false, made.password])
   assert.equal(kept.authUrl, 'http://127.0.0.1:9999/identity/v3')
 })

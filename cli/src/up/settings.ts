@@ -13,6 +13,8 @@ export interface Settings {
   publicUrl: string
   /** null: the embedded PostgreSQL in the data directory. */
   database: string | null
+  /** The password of a new cloud's admin; null: a random one. */
+  adminPassword: string | null
   /** Simulated hosts in place of this one; 0: none. */
   simHosts: number
   agent: boolean
@@ -42,6 +44,7 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
     data: dataDirectory(values.data ?? env['PILEUS_DATA'] ?? 'var'),
     listen,
     publicUrl: (values['public-url'] ?? env['PILEUS_PUBLIC_URL'] ?? defaultUrl(listen, env)).replace(/\/+$/, ''),
+    adminPassword: env['PILEUS_ADMIN_PASSWORD'] || null,
     database: checkDatabase(values.database ?? (env['PILEUS_DATABASE'] || undefined)),
     simHosts,
     agent: simHosts === 0 && values['no-agent'] !== true,
@@ -72,15 +75,15 @@ function firstAddress(): string {
   return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
 }
 
-/** The admin's credentials: those of an earlier `up` with today's address, or new ones with a random password. */
-export function adminCredentials(settings: Settings, env: NodeJS.ProcessEnv): Credentials & { isNew: boolean } {
+/** The admin's credentials: those of an earlier `up` with today's address, or new ones. */
+export function adminCredentials(settings: Settings): Credentials & { isNew: boolean } {
   const known = findCredentials(settings.data)
   const authUrl = `${settings.publicUrl}/identity/v3`
   if (known) return { ...known, authUrl, isNew: false }
   return {
     authUrl,
     username: 'admin',
-    password: env['PILEUS_ADMIN_PASSWORD'] || randomBytes(18).toString('base64url'),
+    password: settings.adminPassword ?? randomBytes(18).toString('base64url'),
     projectName: 'admin',
     userDomainName: 'Default',
     projectDomainName: 'Default',

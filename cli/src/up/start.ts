@@ -38,7 +38,7 @@ export async function startCloud(supervision: Supervision): Promise<void> {
   const { data } = settings
   const image = guestImage(supervision)
   image.catch(() => {}) // it is awaited later, and only when nothing failed before
-  const credentials = adminCredentials(settings, env)
+  const credentials = adminCredentials(settings)
   await writeCredentials(data, credentials)
   const url = await findDatabase(supervision)
   signal.throwIfAborted()
