@@ -1,6 +1,6 @@
 // HTTPS by certificate files, and the end of a token's life.
 import assert from 'node:assert/strict'
-import { chmodSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { cleanup, scratch } from './testing/cleanup.ts'
@@ -25,8 +25,10 @@ test('HTTPS', { skip: whyNot('client') }, async (t) => {
       PILEUS_TLS_KEY: key,
       NODE_EXTRA_CA_CERTS: certificate,
       PILEUS_TOKEN_HOURS: '0.01',
+      PILEUS_ADMIN_PASSWORD: 'chosen by the user',
     },
   })
+  assert.match(readFileSync(join(cloud.data, 'clouds.yaml'), 'utf8'), /password: "chosen by the user"/)
   const trusting = { OS_CACERT: certificate }
 
   await t.test('the client is answered when it trusts the certificate, and refuses when it does not', async () => {

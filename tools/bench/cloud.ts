@@ -74,7 +74,8 @@ export async function startCloud(args: string[], hasAgent: boolean): Promise<Ben
       const tokenSeconds = seconds()
       if (signedIn || ended) {
         await up
-        if (signedIn) return { ...signedIn, tokenSeconds, upSeconds: seconds() }
+        if (!signedIn) throw new Error('the cloud is up, but does not let the admin in')
+        return { ...signedIn, tokenSeconds, upSeconds: seconds() }
       }
       await delay(25)
     }
