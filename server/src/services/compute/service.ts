@@ -11,6 +11,9 @@ import { serviceRoutes } from './hosts/services-routes.ts'
 import { instanceActionRoutes } from './instance-actions/routes.ts'
 import { keypairRoutes } from './keypairs/routes.ts'
 import { computePolicies } from './policy.ts'
+import { imageProxyRoutes } from './proxies/images-routes.ts'
+import { networkProxyRoutes } from './proxies/networks-routes.ts'
+import { securityGroupRoutes } from './proxies/security-groups-routes.ts'
 import { computeQuotas } from './quotas/resources.ts'
 import { quotaRoutes } from './quotas/routes.ts'
 import { serverGroupRoutes } from './server-groups/routes.ts'
@@ -72,6 +75,9 @@ export const computeService: Service = {
     ...hostRoutes,
     ...quotaRoutes,
     ...usageRoutes,
+    ...imageProxyRoutes,
+    ...networkProxyRoutes,
+    ...securityGroupRoutes,
     ...extensionRoutes,
   ],
   rootRoutes: versionRootRoutes,

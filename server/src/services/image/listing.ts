@@ -36,16 +36,14 @@ export async function listImages(
   )
   let after
   if (marker !== undefined) {
-    const [from] = await db.select({ id: image.id }).from(image).where(and(eq(image.region, region), eq(image.id, marker)))
+    const [from] = await db
+      .select({ id: image.id })
+      .from(image)
+      .where(and(eq(image.region, region), eq(image.id, marker)))
     if (!from) return invalid(`marker [${marker}] not found`)
     after = sql`(${image.createdAt}, ${image.id}) < (select created_at, id from image where id = ${marker})`
   }
-  return db
-    .select()
-    .from(image)
-    .where(and(where, after))
-    .orderBy(desc(image.createdAt), desc(image.id))
-    .limit(limit)
+  return db.select().from(image).where(and(where, after)).orderBy(desc(image.createdAt), desc(image.id)).limit(limit)
 }
 
 /** Changes the properties as they are at that moment. Returns what they are then. */

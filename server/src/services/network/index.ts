@@ -1,6 +1,28 @@
 // The door of the network service.
 export type { Asker, At } from './at.ts'
 export type { NetworkDriver, NetworkReports } from './driver.ts'
+export { deleteFloatingIp } from './floating-ips/change.ts'
+export { deleteGroup, updateGroup } from './security-groups/change.ts'
+export {
+  floatingPools,
+  leadAway,
+  leadToServer,
+  type PooledIp,
+  pooledIp,
+  projectFloatingIps,
+  takeFloatingIp,
+} from './nova-network/floating-ips.ts'
+export { namedNetwork, type NamedNetwork, namedNetworks } from './nova-network/networks.ts'
+export {
+  addIngress,
+  groupsWithRules,
+  type GroupWithRules,
+  groupWithRules,
+  type IngressRule,
+  newGroup,
+  projectGroups,
+  removeIngress,
+} from './nova-network/security-groups.ts'
 export { networkReports } from './hosts/reports.ts'
 export { allocateServerPorts, type NicWish, type ServerPortsWish } from './server-ports/allocate.ts'
 export { addServerGroup, removeServerGroup } from './server-ports/groups.ts'

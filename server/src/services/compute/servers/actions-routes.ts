@@ -4,13 +4,14 @@ import { Fault, invalid } from '#lib/fault.ts'
 import { action, actions, reply, type Request, type Route } from '#lib/http/route.ts'
 import { Name, strict } from '#lib/http/schema.ts'
 import { parseVersion } from '#lib/microversion.ts'
-import { addServerGroup, removeServerGroup } from '#network'
+import { addServerGroup, leadAway, leadToServer, removeServerGroup } from '#network'
+import { askerOf } from '../proxies/asker.ts'
 import { requireAbility, startChange } from './apply.ts'
 import { deleteServer } from './delete.ts'
 import { changeServer, type NewServer, type Server } from './model.ts'
 import { canonical, makePassword, filesOf, imageFor, keyOf, metadataOf, userDataOf } from './requests.ts'
 import { requireUnlocked, showChanged } from './routes.ts'
-import { ChangePassword, ConsoleOutput, Lock, Nothing, Reboot, Rebuild, ResetState } from './schema.ts'
+import { ChangePassword, ConsoleOutput, Ip as IpAddress, Lock, Nothing, Reboot, Rebuild, ResetState } from './schema.ts'
 import { type ChangeName, states, words } from './states.ts'
 import { serverTarget } from './target.ts'
 import { updateServer } from './update.ts'
@@ -226,6 +227,28 @@ export const serverActions = actions('/servers/:id/action', {
   createBackup: impossible('os-create-backup', 'Images cannot be made of servers in this cloud yet.'),
   addSecurityGroup: securityGroup('add', addServerGroup),
   removeSecurityGroup: securityGroup('remove', removeServerGroup),
+  addFloatingIp: action({
+    policy: 'os_compute_api:os-floating-ips:add',
+    until: '2.43',
+    body: strict({ address: IpAddress, fixed_address: Type.Optional(IpAddress) }),
+    target: serverTarget,
+    async handle(req, row) {
+      const { address, fixed_address: fixedAddress = null } = req.body
+      const wish = { address, fixedAddress, serverId: row.id }
+      await req.db.transaction((tx) => leadToServer(tx, req, wish, askerOf(req)))
+      return accepted()
+    },
+  }),
+  removeFloatingIp: action({
+    policy: 'os_compute_api:os-floating-ips:remove',
+    until: '2.43',
+    body: strict({ address: IpAddress }),
+    target: serverTarget,
+    async handle(req, row) {
+      await req.db.transaction((tx) => leadAway(tx, req, req.body.address, row.id, askerOf(req)))
+      return accepted()
+    },
+  }),
   resize: impossible('servers:resize', noMoves),
   confirmResize: impossible('servers:confirm_resize', noMoves),
   revertResize: impossible('servers:revert_resize', noMoves),

@@ -4,7 +4,8 @@ import { Fault, invalid, notFound } from '#lib/fault.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { strict } from '#lib/http/schema.ts'
 import { parseVersion } from '#lib/microversion.ts'
-import { serverAddresses } from '#network'
+import { groupsWithRules, serverAddresses } from '#network'
+import { showGroup } from '../proxies/security-groups-routes.ts'
 import { Metadata } from '../wire.ts'
 import type { Server } from './model.ts'
 import { nicsOf } from './ports.ts'
@@ -187,16 +188,8 @@ export const serverPartRoutes = [
     policy: 'os_compute_api:os-security-groups:list',
     target: serverTarget,
     async handle(req, row) {
-      const groups = new Map<string, string>()
-      for (const nic of await nics(req, row))
-        for (const [i, id] of nic.port.securityGroupIds.entries()) groups.set(id, nic.securityGroups[i] ?? id)
-      const shown = [...groups].map(([id, name]) => ({
-        id,
-        name,
-        description: name,
-        rules: [],
-        tenant_id: row.projectId,
-      }))
+      const ids = new Set((await nics(req, row)).flatMap((nic) => nic.port.securityGroupIds))
+      const shown = (await groupsWithRules(req.db, req.region, [...ids])).map(showGroup)
       return { security_groups: shown }
     },
   }),

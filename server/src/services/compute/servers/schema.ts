@@ -19,7 +19,7 @@ const IpV6 = Type.Refine(
   (value) => isIPv6(value),
   () => 'must be an IPv6 address',
 )
-const Ip = Type.Refine(
+export const Ip = Type.Refine(
   Type.String(),
   (value) => isIPv4(value) || isIPv6(value),
   () => 'must be an IP address',

@@ -1,6 +1,6 @@
 // `os-simple-tenant-usage`: what servers took of a stretch of time; `os-migrations`, which are none yet.
 import { sql } from '#lib/db.ts'
-import { Fault, invalid } from '#lib/fault.ts'
+import { invalid } from '#lib/fault.ts'
 import { one } from '#lib/http/page.ts'
 import { type Request, route } from '#lib/http/route.ts'
 import { parseVersion } from '#lib/microversion.ts'
@@ -125,14 +125,4 @@ export const usageRoutes = [
     policy: 'os_compute_api:os-migrations:index',
     handle: async () => ({ migrations: [] }),
   }),
-  // what older versions of the API had here is asked of the network and image services themselves
-  ...['/os-floating-ips', '/os-security-groups', '/os-networks', '/os-tenant-networks', '/images'].map((path) =>
-    route({
-      method: 'GET',
-      path,
-      policy: 'os_compute_api:extensions',
-      handle: () =>
-        Promise.reject(new Fault('notFound', 'The resource could not be found: ask the network and image services.')),
-    }),
-  ),
 ]
