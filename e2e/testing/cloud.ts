@@ -8,7 +8,8 @@ import { openDoor } from './door.ts'
 import { guestImage } from './needs.ts'
 import { type Ended, must, run, type RunOptions } from './run.ts'
 
-const launcher = resolve(import.meta.dirname, '../../pileus')
+/** The program that users start. */
+export const launcher = resolve(import.meta.dirname, '../../pileus')
 
 export interface Cloud {
   data: string
@@ -83,13 +84,6 @@ export async function startCloud(
     pid: (name) => Number(readFileSync(join(data, 'run', `${name}.pid`), 'utf8')),
   }
 }
-
-/** Starts an agent with a data plane of its own in a namespace, as `./pileus agent --join` on another machine would. */
-export function runPileus(args: string[], options: RunOptions): Promise<Ended> {
-  return run(launcher, args, options)
-}
-
-export { launcher }
 
 function passwordIn(data: string): string {
   const found = /^ +password: "(.+)"$/m.exec(readFileSync(join(data, 'clouds.yaml'), 'utf8'))
