@@ -1,5 +1,15 @@
 import { execFile, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { stop } from './trouble.ts'
 
@@ -19,7 +29,7 @@ export const guestImageScript = join(root, 'tools/guest/build-guest-image.sh')
  */
 export const nodeFlags = ['--max-semi-space-size=8']
 
-const largestLogBytes = 50 * 2 ** 20
+export const largestLogBytes = 50 * 2 ** 20
 
 /** Opens a log for appending; one that has grown large is put aside first as `<path>.1`. */
 export function openLog(path: string): number {
@@ -27,10 +37,32 @@ export function openLog(path: string): number {
   return openSync(path, 'a', 0o640)
 }
 
+/** Adds a line with the time to a log. A disk that is full costs the line and nothing else. */
+export function addLine(path: string, line: string): void {
+  try {
+    appendFileSync(path, `${new Date().toISOString()} ${line}\n`)
+  } catch {
+    // Whoever watches hears the line anyway.
+  }
+}
+
+/** The end of a log, at most `mostBytes` of what came after `from`; all of it counts when it was emptied meanwhile. */
+export function readLog(path: string, from: number, mostBytes = 64 * 1024): Buffer {
+  const log = openSync(path, 'r')
+  try {
+    const { size } = fstatSync(log)
+    const start = Math.max(from <= size ? from : 0, size - mostBytes)
+    const bytes = Buffer.alloc(size - start)
+    return bytes.subarray(0, readSync(log, bytes, 0, bytes.length, start))
+  } finally {
+    closeSync(log)
+  }
+}
+
 /** The last thing that a program had to say: the last line of its log since `from` (bytes), a message unpacked from JSON. */
 export function lastWords(path: string, from = 0): string | undefined {
   try {
-    return lastSentence(readFileSync(path).subarray(from).toString('utf8'))
+    return lastSentence(readLog(path, from).toString('utf8'))
   } catch {
     return undefined
   }

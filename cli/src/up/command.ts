@@ -11,6 +11,8 @@ export async function up(args: string[], env: NodeJS.ProcessEnv): Promise<void> 
     )
   if (env[detachedMark] !== undefined) return runDetached(settings, env)
   if (settings.detach) return say(welcome(settings, await startDetached(args, env)))
+  // Our output may be a file on a full disk, or a pipe whose reader has left: no reason to end the cloud.
+  process.stdout.on('error', () => {})
   await supervise(settings, env, {
     say,
     ready: (seconds) => say(`${welcome(settings, seconds)}\nCtrl-C stops the servers and the database; guests run on.`),

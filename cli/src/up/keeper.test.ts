@@ -51,6 +51,39 @@ test('a program that never starts is given up with its last words', async (t) =>
   await keeper.stop(1_000)
 })
 
+test('a program whose number cannot be written down runs all the same', async (t) => {
+  const said: string[] = []
+  const keeper = keep(
+    { ...program(t, serves), pidFile: join(scratch(t), 'no-such-folder', 'server-1.pid') },
+    (line) => said.push(line),
+    (sentence) => assert.fail(sentence),
+  )
+  await keeper.ready
+  assert.match(said.join(), /^The number of server-1 could not be written down: .*ENOENT/)
+  await keeper.stop(5_000)
+})
+
+test('readiness is seen in pieces, and behind a log that was emptied', async (t) => {
+  const wanted = program(
+    t,
+    `const { truncateSync } = require('node:fs')
+    console.log('x'.repeat(100_000))
+    setTimeout(() => {
+      truncateSync(process.env.LOG)
+      process.stdout.write('{"rea')
+      setTimeout(() => console.log('dy":true}'), 50)
+    }, 50)
+    setInterval(() => {}, 1000)`,
+  )
+  const keeper = keep(
+    { ...wanted, env: { LOG: wanted.log } },
+    () => {},
+    (sentence) => assert.fail(sentence),
+  )
+  await keeper.ready
+  await keeper.stop(5_000)
+})
+
 test('a program that does not hear SIGTERM is killed after the grace', async (t) => {
   const wanted = program(t, `process.on('SIGTERM', () => {}); ${serves}`)
   const keeper = keep(

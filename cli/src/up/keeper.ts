@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { removePid, writePid } from '../pid-file.ts'
-import { lastWords, nodeFlags, openLog } from '../programs.ts'
+import { largestLogBytes, lastWords, nodeFlags, openLog, readLog } from '../programs.ts'
 
 export interface Program {
   name: string
@@ -71,7 +71,7 @@ export function keep(program: Program, say: (line: string) => void, giveUp: (sen
       const ended = Promise.withResolvers<string>()
       child.on('error', (error) => ended.resolve(error.message))
       child.on('exit', (code, by) => ended.resolve(by ?? `exit code ${code}`))
-      if (child.pid !== undefined) writePid(program.pidFile, child.pid)
+      if (child.pid !== undefined) notePid(child.pid)
       const gone = new AbortController()
       const watching = watchReady(logFrom, gone.signal)
       const how = await ended.promise
@@ -84,13 +84,30 @@ export function keep(program: Program, say: (line: string) => void, giveUp: (sen
     }
   }
 
+  // A full disk must not end what runs: without the file only 'status' knows less.
+  function notePid(pid: number): void {
+    try {
+      writePid(program.pidFile, pid)
+    } catch (error) {
+      say(`The number of ${program.name} could not be written down: ${String(error)}`)
+    }
+  }
+
   async function watchReady(logFrom: number, gone: AbortSignal): Promise<void> {
+    let seen = logFrom
+    let said = Buffer.alloc(0)
     while (!wasReady && !gone.aborted) {
-      if (program.readyMark === null || readFileSync(program.log).subarray(logFrom).includes(program.readyMark)) {
+      const { readyMark } = program
+      const news = readyMark === null ? said : readLog(program.log, seen, largestLogBytes)
+      said = Buffer.concat([said, news])
+      if (readyMark === null || said.includes(readyMark)) {
         wasReady = true
         first.resolve()
         return
       }
+      const { size } = statSync(program.log)
+      seen = size < seen ? 0 : seen + news.length
+      said = said.subarray(-readyMark.length) // the mark may come in two pieces
       await delay(20, undefined, { signal: gone }).catch(() => {})
     }
   }

@@ -1,15 +1,16 @@
-import { accessSync, appendFileSync, constants } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { type DataDirectory, prepareDataDirectory } from '../data-directory.ts'
 import { takeLock } from '../lock.ts'
 import { pidFile, readPid, removePid, writePid } from '../pid-file.ts'
-import { root } from '../programs.ts'
+import { addLine, root } from '../programs.ts'
 import { sentenceOf, stop } from '../trouble.ts'
 import { stopDatabase } from './database.ts'
 import { stopLeftovers } from './leftovers.ts'
 import { requireFreePort } from './port.ts'
 import type { Settings } from './settings.ts'
 import { startCloud, type Supervision } from './start.ts'
+import { trimLogs } from './trim-logs.ts'
 
 const graceMs = 20_000
 
@@ -34,12 +35,12 @@ export async function supervise(settings: Settings, env: NodeJS.ProcessEnv, list
   }
 
   async function run(): Promise<void> {
-    const note = (line: string) =>
-      appendFileSync(join(data.log, 'supervisor.log'), `${new Date().toISOString()} ${line}\n`)
+    const note = (line: string) => addLine(join(data.log, 'supervisor.log'), line)
     const say = (line: string) => {
       note(line)
       listener.say(line)
     }
+    const trimming = trimLogs(data.log)
     const left = await stopLeftovers(data, graceMs)
     if (left.length > 0) say(`Stopped what an earlier run had left behind: ${left.join(', ')}.`)
     await requireFreePort(settings.listen)
@@ -74,6 +75,7 @@ export async function supervise(settings: Settings, env: NodeJS.ProcessEnv, list
     halt.abort()
     await starting.catch(() => {})
     await Promise.all(supervision.keepers.map((keeper) => keeper.stop(graceMs)))
+    trimming.stop()
     const hasDatabase = settings.database === null && readPid(pidFile(data.run, 'postgres')) !== undefined
     if (hasDatabase)
       await stopDatabase(data, supervision.env).catch((error: unknown) => say(sentenceOf(error) ?? String(error)))
