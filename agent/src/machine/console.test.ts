@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { consoleTail, lastLines } from './console.ts'
+import { consoleTail, lastLines, trimLogs } from './console.ts'
 import { machineFolder } from './folder.ts'
 
 test('the last lines', () => {
@@ -31,3 +31,19 @@ test('the log is read from disk, and never through a link', async (t) => {
   await symlink(join(dataDir, 'secret'), folder.run('console.log'))
   await assert.rejects(consoleTail(folder, null), /ELOOP/)
 })
+
+for (const name of ['console.log', 'qemu.log'])
+  test(`${name} is cut to its newest half`, async (t) => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'pileus-console-'))
+    t.after(() => rm(dataDir, { recursive: true }))
+    const folder = machineFolder(dataDir, 'm1')
+    await mkdir(join(folder.path, 'run'), { recursive: true })
+    const line = `${'x'.repeat(1023)}\n`
+    await writeFile(folder.run(name), line.repeat(4096))
+    await trimLogs(folder)
+    assert.equal((await readFile(folder.run(name))).length, 4096 * 1024)
+    await appendFile(folder.run(name), 'the last one\n')
+    await trimLogs(folder)
+    const kept = await readFile(folder.run(name), 'utf8')
+    assert.ok(kept.length < 2049 * 1024 && kept.startsWith('x') && kept.endsWith('\nthe last one\n'))
+  })

@@ -1,11 +1,11 @@
-// The serial console's log: its tail for whoever asks, and a bound on what a chatty guest may fill.
+// The serial console's log: its tail for whoever asks; and a bound on what a chatty guest, or its QEMU, may fill.
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { isMissing } from '../files.ts'
 import { type Folder, machineFolder, openForeign } from './folder.ts'
 import type { Host } from './host.ts'
 
-// The log is cut to its newest half when it grows beyond this.
+// A log is cut to its newest half when it grows beyond this.
 const mostBytes = 4 * 1024 * 1024
 const everyMs = 10_000
 // One answer; the API's clients ask for some hundred lines.
@@ -13,7 +13,7 @@ const mostTailBytes = 1024 * 1024
 
 /** The last `lines` lines (null: all that is kept, up to 1 MiB), as text; empty before the first start. */
 export async function consoleTail(folder: Folder, lines: number | null): Promise<string> {
-  return await withLog(folder, constants.O_RDONLY, async (file, size) => {
+  return await withLog(folder.run('console.log'), constants.O_RDONLY, async (file, size) => {
     const start = Math.max(0, size - mostTailBytes)
     const text = (await readAt(file, start, size - start)).toString('utf8')
     return lines === null ? text : lastLines(text, lines)
@@ -32,15 +32,15 @@ export function lastLines(text: string, count: number): string {
   return text.slice(at + 1)
 }
 
-/** Keeps every console's log within bounds. */
+/** Keeps the logs of every console and of every QEMU within bounds. */
 export function watchConsoles(host: Host, ids: () => string[]): { stop(): void } {
   const timer = setInterval(() => {
     void (async () => {
       for (const id of ids())
         try {
-          await trim(machineFolder(host.dataDir, id))
+          await trimLogs(machineFolder(host.dataDir, id))
         } catch (error) {
-          host.log.warn({ err: error, machine: id }, 'cannot trim the console log')
+          host.log.warn({ err: error, machine: id }, 'cannot trim the logs of a guest')
         }
     })()
   }, everyMs)
@@ -48,13 +48,18 @@ export function watchConsoles(host: Host, ids: () => string[]): { stop(): void }
   return { stop: () => clearInterval(timer) }
 }
 
-/** QEMU appends to the log, so what is cut off at the front leaves no hole. */
-async function trim(folder: Folder): Promise<void> {
-  await withLog(folder, constants.O_RDWR, async (file, size) => {
+/** Both are appended to, so what is cut off at the front leaves no hole. */
+export async function trimLogs(folder: Folder): Promise<void> {
+  await trim(folder.run('console.log'))
+  await trim(folder.run('qemu.log'))
+}
+
+async function trim(path: string): Promise<void> {
+  await withLog(path, constants.O_RDWR, async (file, size) => {
     if (size <= mostBytes) return ''
     const keep = await readAt(file, size - mostBytes / 2, mostBytes / 2)
     await file.truncate(0)
-    const append = await open(folder.run('console.log'), constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW)
+    const append = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW)
     try {
       await append.write(keep.subarray(keep.indexOf(10) + 1))
     } finally {
@@ -65,13 +70,13 @@ async function trim(folder: Folder): Promise<void> {
 }
 
 async function withLog(
-  folder: Folder,
+  path: string,
   flags: number,
   use: (file: FileHandle, size: number) => Promise<string>,
 ): Promise<string> {
   let file: FileHandle
   try {
-    file = await openForeign(folder.run('console.log'), flags)
+    file = await openForeign(path, flags)
   } catch (error) {
     if (isMissing(error)) return ''
     throw error
