@@ -14,11 +14,13 @@ test('one haproxy with a door in each namespace, in a stable order', () => {
     text.slice(text.indexOf('frontend')),
     `frontend plane-dhcp-net-1.all
  bind 169.254.169.254:80 namespace plane-dhcp-net-1
+ maxconn 50
  http-request set-header X-Forwarded-For %[src]
  http-request set-header X-Network-Id net-1
  default_backend agent
 frontend plane-router-1.qr-1
  bind 169.254.169.254:80 interface qr-1 namespace plane-router-1
+ maxconn 50
  http-request set-header X-Forwarded-For %[src]
  http-request set-header X-Network-Id net-2
  default_backend agent

@@ -10,11 +10,15 @@ export interface MetadataDoor {
   link: string | null
 }
 
+const mostConnections = 500
+// One tenant whose guests hold connections open must leave some to all others; what is more waits in the kernel's queue.
+const mostPerDoor = 50
+
 export function renderProxy(doors: readonly MetadataDoor[], socket: string, directory: string): string {
   const sorted = doors.toSorted((a, b) => (doorName(a) < doorName(b) ? -1 : 1))
   return lines([
     'global',
-    ' maxconn 500',
+    ` maxconn ${mostConnections}`,
     // Handing over the listening sockets is what makes a reload lossless.
     ` stats socket ${directory}/proxy.sock mode 600 level admin expose-fd listeners`,
     ' hard-stop-after 30s',
@@ -27,6 +31,7 @@ export function renderProxy(doors: readonly MetadataDoor[], socket: string, dire
     ...sorted.flatMap((door) => [
       `frontend ${doorName(door)}`,
       bindLine(door),
+      ` maxconn ${mostPerDoor}`,
       ' http-request set-header X-Forwarded-For %[src]',
       ` http-request set-header X-Network-Id ${door.networkId}`,
       ' default_backend agent',
