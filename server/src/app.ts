@@ -24,7 +24,7 @@ import {
   tokenReader,
 } from '#identity'
 import { auditService, makeRecorder, pruneAudit, type Recorder } from '#audit'
-import { computeReports, computeService, releaseOrphans } from '#compute'
+import { computeReports, computeService, purgeServers, releaseOrphans } from '#compute'
 import { imageService, openImage, sweepImages } from '#image'
 import { networkReports, networkService } from '#network'
 import { placementService } from '#placement'
@@ -127,8 +127,12 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     await sweepImages(world).catch((error: unknown) => log.warn({ err: error }, 'could not sweep the images'))
   }
   let retention: NodeJS.Timeout | undefined
-  const prune = () =>
-    pruneAudit(db, config.auditDays).catch((error: unknown) => log.warn({ err: error }, 'audit retention failed'))
+  const prune = async () => {
+    await pruneAudit(db, config.auditDays).catch((error: unknown) => log.warn({ err: error }, 'audit retention failed'))
+    await purgeServers(db, config.region, config.keepDeletedDays).catch((error: unknown) =>
+      log.warn({ err: error }, 'could not remove the rows of servers that were deleted long ago'),
+    )
+  }
   return {
     world,
     server,

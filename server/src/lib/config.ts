@@ -78,6 +78,11 @@ const Settings = Type.Object(
     logLevel: Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], { default: 'info' }),
     maxBodyKb: Type.Integer({ default: 1024, minimum: 1, description: 'largest JSON body accepted' }),
     auditDays: Type.Number({ default: 365, minimum: 0, description: 'days that audit records are kept; 0: for ever' }),
+    keepDeletedDays: Type.Number({
+      default: 30,
+      minimum: 0,
+      description: 'days that deleted servers stay in usage reports and history; 0: for ever',
+    }),
     adminPassword: Type.String({ default: '', description: 'first start only: the password of user admin' }),
   },
   { additionalProperties: false },

@@ -2,3 +2,4 @@
 export { computeReports } from './reports.ts'
 export { computeService } from './service.ts'
 export { releaseOrphans } from './servers/orphans.ts'
+export { purgeServers } from './servers/purge.ts'

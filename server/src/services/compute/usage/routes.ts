@@ -1,6 +1,6 @@
 // `os-simple-tenant-usage`: what servers took of a stretch of time; `os-migrations`, which are none yet.
 import { sql } from '#lib/db.ts'
-import { invalid } from '#lib/fault.ts'
+import { invalid, notFound } from '#lib/fault.ts'
 import { one } from '#lib/http/page.ts'
 import { type Request, route } from '#lib/http/route.ts'
 import { parseVersion } from '#lib/microversion.ts'
@@ -92,6 +92,8 @@ export const usageRoutes = [
     path: '/os-simple-tenant-usage',
     policy: 'os_compute_api:os-simple-tenant-usage:list',
     async handle(req) {
+      // the address of one project's usage with an empty id
+      if (req.url.endsWith('/')) notFound('Project', '')
       const { start, stop } = period(req)
       const detailed = one(req.query, 'detailed') === '1'
       const byProject = Map.groupBy(await usageRows(req, start, stop, null), (row) => row.project_id)
