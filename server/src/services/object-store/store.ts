@@ -97,6 +97,8 @@ export interface ObjectFacts {
 export type Before = (current: StoredObject | undefined) => void
 
 const live = sql`(delete_at is null or delete_at > now())`
+// the bytes of a static large object count where its segments lie
+const billed = sql`case when kind = 'slo' then 0 else size end`
 const json = (value: unknown): SQL => sql`${JSON.stringify(value)}::text::jsonb`
 
 /** Keeps other writers of this name, and the deletion of its container, away until the transaction ends. */
@@ -134,7 +136,7 @@ export async function putObject(
   if (bytes.extents) await holdBlobs(tx, bytes.extents, options.shared ?? false)
   const [row] = await tx.rows<{ version: string; old_extents: Extent[] | null }>(sql`
     with old as materialized (
-      select version, size, extents from object where container_id = ${container.id} and name = ${name}
+      select version, ${billed} as size, extents from object where container_id = ${container.id} and name = ${name}
     ), at as materialized (
       select greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint, (select version + 1 from old)) as version
     ), made as (
@@ -155,7 +157,7 @@ export async function putObject(
     ), used as (
       insert into object_usage (container_id, shard, objects, bytes)
       select ${container.id}, ${randomInt(16)}::smallint, 1 - (select count(*) from old),
-        ${bytes.size}::bigint - coalesce((select size from old), 0) from made
+        ${facts.kind === 'slo' ? 0 : bytes.size}::bigint - coalesce((select size from old), 0) from made
       on conflict (container_id, shard) do update set objects = object_usage.objects + excluded.objects,
         bytes = object_usage.bytes + excluded.bytes
     )
@@ -187,7 +189,7 @@ export async function removeObject(
     return found
   }
   const [row] = await tx.rows<{ size: string; extents: Extent[] | null }>(sql`
-    with gone as (delete from object where container_id = ${container.id} and name = ${name} returning size, extents),
+    with gone as (delete from object where container_id = ${container.id} and name = ${name} returning ${billed} as size, extents),
     used as (
       insert into object_usage (container_id, shard, objects, bytes)
       select ${container.id}, ${randomInt(16)}::smallint, -1, -size from gone
@@ -213,7 +215,7 @@ export async function removeVersion(tx: Tx, containerId: number, name: string, v
   await lockName(tx, containerId, name)
   const [row] = await tx.rows<{ extents: Extent[] | null }>(sql`
     with gone as (delete from object_version
-      where container_id = ${containerId} and name = ${name} and version = ${version} returning size, extents),
+      where container_id = ${containerId} and name = ${name} and version = ${version} returning ${billed} as size, extents),
     used as (
       insert into object_usage (container_id, shard, objects, bytes)
       select ${containerId}, ${randomInt(16)}::smallint, 0, -size from gone

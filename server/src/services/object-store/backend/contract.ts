@@ -19,7 +19,7 @@ export interface Backend {
   write(id: string, data: AsyncIterable<Buffer>): Promise<{ size: number }>
   /** Bytes `start` to `end`, both inclusive; all of them without a range. Throws BlobMissing before the first byte. */
   read(id: string, range?: { start: number; end: number }): Promise<Readable>
-  /** That it is gone already is fine. */
+  /** What an unfinished writer left goes too. That it is gone already is fine. */
   remove(id: string): Promise<void>
   /** Everything there is, what killed writers left included. */
   list(): AsyncIterable<BlobInfo>

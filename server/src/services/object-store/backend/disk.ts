@@ -68,13 +68,16 @@ export function diskBackend(dir: string): Backend {
     },
     async remove(id) {
       await rm(pathOf(id), { force: true })
+      await rm(pathOf(id) + unfinished, { force: true })
     },
     async *list(): AsyncIterable<BlobInfo> {
       for (const folder of await readdir(dir).catch(() => [])) {
         for (const name of await readdir(join(dir, folder)).catch(() => [])) {
           const found = await stat(join(dir, folder, name)).catch(() => undefined)
           if (!found) continue
-          yield { id: name, size: found.size, changedAtMs: found.mtimeMs, unfinished: name.endsWith(unfinished) }
+          const isPart = name.endsWith(unfinished)
+          const id = isPart ? name.slice(0, -unfinished.length) : name
+          yield { id, size: found.size, changedAtMs: found.mtimeMs, unfinished: isPart }
         }
       }
     },

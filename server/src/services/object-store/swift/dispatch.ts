@@ -5,11 +5,15 @@ import { statusOf } from '#lib/http/status.ts'
 import { answerAccount } from './account.ts'
 import { type Answer, errorPage, refuse, statusOfFault, transactionId } from './answer.ts'
 import { answerContainer } from './container.ts'
-import { loadState } from './load.ts'
+import { allowed, crossOrigin, preflight } from './cors.ts'
+import { answerForm, isFormPost } from './form-post.ts'
+import { loadState, type State } from './load.ts'
 import { changeObject, copyObject, deleteObject, putCopy } from './object-change.ts'
 import { readObject } from './object-get.ts'
 import { writeObject } from './object-put.ts'
 import { readRequest, type SwiftRequest } from './request.ts'
+import { answerSite, isForSite } from './static-web.ts'
+import { disposition, readGrant } from './temp-url.ts'
 
 export async function handleSwift(req: Request, method: string): Promise<Reply> {
   let answer: Answer
@@ -17,8 +21,7 @@ export async function handleSwift(req: Request, method: string): Promise<Reply> 
     answer = await answerSwift(readRequest(req, method))
   } catch (error) {
     if (!(error instanceof Fault)) throw error
-    const status = statusOfFault(error, statusOf[error.kind])
-    answer = { status, headers: {}, body: errorPage(status, error.message) }
+    answer = answerFault(error)
     // a little that the client still sends is read and forgotten; for more the connection ends
     const coming =
       req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 1 << 20
@@ -27,16 +30,42 @@ export async function handleSwift(req: Request, method: string): Promise<Reply> 
   return finish(answer, method)
 }
 
+function answerFault(fault: Fault): Answer {
+  const status = statusOfFault(fault, statusOf[fault.kind])
+  return { status, headers: {}, body: errorPage(status, fault.message) }
+}
+
+function asDownload(sr: SwiftRequest, answer: Answer): Answer {
+  if (!sr.granted || answer.status >= 300) return answer
+  const value = disposition(sr, answer.headers['Content-Disposition'])
+  return value === undefined ? answer : { ...answer, headers: { ...answer.headers, 'Content-Disposition': value } }
+}
+
 async function answerSwift(sr: SwiftRequest): Promise<Answer> {
-  if (sr.container === undefined) return answerAccount(sr)
+  if (sr.container === undefined)
+    return sr.method === 'OPTIONS' ? { status: 200, headers: { Allow: allowed } } : answerAccount(sr)
   if (sr.method === 'COPY' && sr.object !== undefined) return copyObject(sr)
   if (sr.method === 'PUT' && sr.object !== undefined && sr.header('x-copy-from') !== undefined) return putCopy(sr)
   const state = await loadState(sr.req.world, sr.whose, sr.container)
+  if (sr.method === 'OPTIONS') return preflight(sr, state)
+  try {
+    return crossOrigin(sr, state, await answerWithin(sr, state))
+  } catch (error) {
+    if (error instanceof Fault && sr.header('origin') !== undefined) return crossOrigin(sr, state, answerFault(error))
+    throw error
+  }
+}
+
+async function answerWithin(sr: SwiftRequest, state: State): Promise<Answer> {
+  if (isFormPost(sr)) return answerForm(sr, state)
+  const granted = readGrant(sr, state)
+  if (granted) sr = { ...sr, granted }
+  if (isForSite(sr, state)) return answerSite(sr, state)
   if (sr.object === undefined) return answerContainer(sr, state)
   switch (sr.method) {
     case 'GET':
     case 'HEAD':
-      return readObject(sr, state)
+      return asDownload(sr, await readObject(sr, state))
     case 'PUT':
       return writeObject(sr, state)
     case 'POST':
@@ -53,7 +82,6 @@ function finish({ status, headers, body }: Answer, method: string): Reply {
   const all: Record<string, string> = {
     'Content-Type': 'text/html; charset=UTF-8',
     'X-Trans-Id': id,
-    'X-Openstack-Request-Id': id,
     ...headers,
   }
   if (status === 304 && headers['Content-Type'] === undefined) delete all['Content-Type']

@@ -2,6 +2,8 @@
 import { listLimit } from './lists.ts'
 import { limits } from './metadata.ts'
 import { mostBytes } from './object-put.ts'
+import { manifestBytes } from './slo.ts'
+import { digests } from './temp-url.ts'
 import { policyName } from './account.ts'
 
 export function swiftInfo(): Record<string, unknown> {
@@ -23,5 +25,17 @@ export function swiftInfo(): Record<string, unknown> {
       account_autocreate: true,
       policies: [{ name: policyName, aliases: policyName, default: true }],
     },
+    account_quotas: {},
+    container_quotas: {},
+    cors: {},
+    crossdomain: {},
+    dlo: {},
+    formpost: { allowed_digests: [...digests] },
+    object_versioning: {},
+    slo: { max_manifest_segments: 1000, max_manifest_size: manifestBytes, min_segment_size: 1 },
+    staticweb: {},
+    symlink: { symloop_max: 2, static_links: true },
+    tempurl: { methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'], allowed_digests: [...digests] },
+    versioned_writes: { allowed_flags: ['x-versions-location', 'x-history-location'] },
   }
 }

@@ -5,18 +5,19 @@ import type { SwiftRequest } from './request.ts'
 type Kind = 'account' | 'container' | 'object'
 export const limits = { name: 128, value: 256, count: 90, overall: 4096 } as const
 
-/** The metadata that a request names; '' removes. Throws 400 beyond Swift's limits. */
+/** The metadata that a request names; '' removes (an object's is replaced as a whole, and '' is a value like others). Throws 400 beyond Swift's limits. */
 export function readMetadata(sr: SwiftRequest, kind: Kind): Record<string, string> {
   const found: Record<string, string> = {}
   const [sets, removes] = [`x-${kind}-meta-`, `x-remove-${kind}-meta-`]
   for (const header of Object.keys(sr.req.headers)) {
-    if (header.startsWith(removes)) found[header.slice(removes.length)] ??= ''
+    if (kind !== 'object' && header.startsWith(removes)) found[header.slice(removes.length).replaceAll('_', '-')] = ''
   }
   let overall = 0
   let count = 0
   for (const [header, raw] of Object.entries(sr.req.headers)) {
     if (!header.startsWith(sets)) continue
-    const name = header.slice(sets.length)
+    // Swift's servers have never told the two apart
+    const name = header.slice(sets.length).replaceAll('_', '-')
     const value = fromHeader(raw) ?? ''
     if (name === '') refuse(400, 'Metadata name cannot be empty')
     if (name.length > limits.name) refuse(400, `Metadata name too long: ${sets}${name}`)

@@ -128,8 +128,6 @@ function readLength(sr: SwiftRequest): number | undefined {
 
 export function readFacts(sr: SwiftRequest): ObjectFacts {
   const metadata = readMetadata(sr, 'object')
-  for (const name of Object.keys(metadata))
-    if (metadata[name] === '' && sr.header(`x-object-meta-${name}`) === undefined) delete metadata[name]
   return { contentType: contentTypeOf(sr), metadata, headers: readKeptHeaders(sr), deleteAt: readDeleteAt(sr) }
 }
 
