@@ -31,7 +31,7 @@ export interface Api {
   call: <T>(method: string, path: string, body?: unknown) => Promise<T>
 }
 
-export function sender(address: Address, token?: string): Send {
+function sender(address: Address, token?: string): Send {
   const open = address.protocol === 'https:' ? httpsRequest : httpRequest
   const ca = address.ca === undefined ? undefined : readFileSync(address.ca)
   const { host, port, socketPath } = address
