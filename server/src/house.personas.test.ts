@@ -1,0 +1,228 @@
+// Every route, tried by everybody there is, on things that belong to one project. What each is answered is a table,
+// kept in house.personas.json: a change of it is a change of who may do what, and is read as such in a review.
+// PILEUS_TEST_UPDATE=1 writes the table anew.
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import type { TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import type { Method, Route } from '#lib/http/route.ts'
+import { testCloud, type TestCloud } from '#lib/testing/cloud.ts'
+
+const tableFile = new URL('house.personas.json', import.meta.url)
+const someId = '00000000-0000-4000-8000-000000000000'
+const readingMethods = ['GET', 'HEAD', 'OPTIONS']
+
+// In the table's order: nobody, a member of another project, an admin of another domain, and the team's own.
+const everybody = ['nobody', 'other', 'foreign', 'reader', 'member', 'manager', 'admin'] as const
+type Body = (typeof everybody)[number]
+
+interface Door {
+  name: string
+  method: Method
+  path: string
+  policy: string
+  body: unknown
+  /** The path names something of the team's. */
+  isTheirs: boolean
+}
+interface Tried {
+  door: Door
+  status: number
+  text: string
+}
+interface Tour {
+  tried: Tried[]
+  /** What is the team's and not for everyone, by where it stands in a path. */
+  owned: Map<string, string>
+}
+
+/** A cloud in which the team has one of everything that a few requests make. */
+async function furnishedCloud(): Promise<{ cloud: TestCloud; owned: Map<string, string>; close: () => Promise<void> }> {
+  const ends: (() => unknown)[] = []
+  const cloud = await testCloud({ after: (end?: unknown) => void ends.push(end as () => unknown) })
+  const [member, admin] = [cloud.as('member'), cloud.as('admin')]
+  const owned = new Map<string, string>()
+  const make = async (key: string, path: string, body: object, who = member) => {
+    const { status, json, text } = await who.post(path, body)
+    assert.ok(status < 300, `${path}: ${status} ${text}`)
+    const made = json.id ?? (Object.values(json)[0] as { id: string }).id
+    owned.set(key, String(made))
+    return String(made)
+  }
+  const network = '/network/v2.0'
+  const networkId = await make('network/networks', `${network}/networks`, { network: { name: 'theirs' } })
+  const subnet = { network_id: networkId, ip_version: 4, cidr: '10.44.0.0/24' }
+  owned.set('network/network-ip-availabilities', networkId)
+  await make('network/subnets', `${network}/subnets`, { subnet })
+  await make('network/ports', `${network}/ports`, { port: { network_id: networkId } })
+  await make('network/routers', `${network}/routers`, { router: { name: 'theirs' } })
+  const group = await make('network/security-groups', `${network}/security-groups`, {
+    security_group: { name: 'theirs' },
+  })
+  const rule = { security_group_id: group, direction: 'ingress', protocol: 'tcp' }
+  await make('network/security-group-rules', `${network}/security-group-rules`, { security_group_rule: rule })
+  await make('network/address-scopes', `${network}/address-scopes`, {
+    address_scope: { name: 'theirs', ip_version: 4 },
+  })
+  const pool = { name: 'theirs', prefixes: ['10.45.0.0/16'] }
+  await make('network/subnetpools', `${network}/subnetpools`, { subnetpool: pool })
+  await make('image/images', '/image/v2/images', { name: 'theirs', visibility: 'private' })
+  await make('compute/os-server-groups', '/compute/v2.1/os-server-groups', {
+    server_group: { name: 'theirs', policies: ['affinity'] },
+  })
+  await admin.post('/compute/v2.1/flavors', { flavor: { name: 'tiny', ram: 128, vcpus: 1, disk: 1, id: '1' } })
+  const raw = { name: 'tiny', disk_format: 'raw', container_format: 'bare', visibility: 'public' }
+  const imageRef = (await admin.post('/image/v2/images', raw)).json.id
+  await admin.put(`/image/v2/images/${imageRef}/file`, undefined, { raw: Buffer.alloc(1024) })
+  const server = { name: 'theirs', flavorRef: '1', imageRef, networks: [{ uuid: networkId }] }
+  await make('compute/servers', '/compute/v2.1/servers', { server })
+  await cloud.runTasks()
+  const blob = { credential: { type: 'cert', blob: '{}', user_id: member.userId, project_id: member.projectId } }
+  await make('identity/credentials', '/identity/v3/credentials', blob, admin)
+  await cloud.app.audit.flush()
+  const { events } = (await member.get('/audit/events?limit=1')).json
+  owned.set('audit/events', events[0].id)
+  const close = async () => {
+    for (const end of ends.toReversed()) await end()
+  }
+  return { cloud, owned, close }
+}
+
+function doorsOf(cloud: TestCloud, owned: Map<string, string>): Door[] {
+  const member = cloud.as('member')
+  const shared = new Map([
+    ['identity/users', member.userId],
+    ['identity/projects', member.projectId],
+    ['identity/domains', 'default'],
+    ['compute/flavors', '1'],
+  ])
+  return cloud.app.services.flatMap((service) => {
+    const at = (route: Route, path: string): Door[] => {
+      let isTheirs = false
+      const concrete = path.replaceAll(/([^/]*)\/(:[A-Za-z]+|\*)/g, (_, before: string) => {
+        const own = owned.get(`${service.name}/${before}`)
+        isTheirs ||= own !== undefined
+        return `${before}/${own ?? shared.get(`${service.name}/${before}`) ?? someId}`
+      })
+      const door = (each: Route, name: string, wrap: (body: unknown) => unknown): Door => ({
+        name,
+        method: each.method,
+        path: `${service.mount}${concrete}`,
+        policy: each.policy,
+        body: readingMethods.includes(each.method) || each.stream ? undefined : wrap(bodyFor(each.body)),
+        isTheirs,
+      })
+      const name = `${service.name} ${route.method} ${path}`
+      if (!route.actions) return [door(route, name, (body) => body)]
+      return Object.entries(route.actions).map(([action, each]) =>
+        door(each, `${name} ${action}`, (body) => ({ [action]: body ?? null })),
+      )
+    }
+    return [
+      ...service.routes.flatMap((route) => at(route, `${service.prefix}${route.path}`)),
+      ...(service.rootRoutes ?? []).flatMap((route) => at(route, route.path)),
+    ]
+  })
+}
+
+/** A body of the right form, where one can be made up. */
+function bodyFor(schema: TSchema | undefined): unknown {
+  if (!schema) return undefined
+  try {
+    return Value.Create(schema)
+  } catch {
+    return {}
+  }
+}
+
+/** What is read is tried before what is changed, removals come behind, and last that of those whom all this is about. */
+function turn({ method, name }: Door): number {
+  if (method !== 'DELETE') return readingMethods.includes(method) ? 0 : 1
+  if (!name.startsWith('identity ')) return 2
+  return /\/(users|projects|domains)\/:id$/.test(name) ? 4 : 3
+}
+
+/** The token of an admin of a domain that is not the team's. */
+async function foreignAdmin(cloud: TestCloud): Promise<string> {
+  const admin = cloud.as('admin')
+  const v3 = '/identity/v3'
+  const domain = (await admin.post(`${v3}/domains`, { domain: { name: 'abroad' } })).json.domain.id
+  const user = { name: 'foreign', password: 'a long enough Passw0rd', domain_id: domain }
+  const { id } = (await admin.post(`${v3}/users`, { user })).json.user
+  const role = (await admin.get(`${v3}/roles?name=admin`)).json.roles[0].id
+  assert.equal((await admin.put(`${v3}/domains/${domain}/users/${id}/roles/${role}`)).status, 204)
+  const password = { user: { id, password: user.password } }
+  const auth = { identity: { methods: ['password'], password }, scope: { domain: { id: domain } } }
+  const made = await cloud.as('stranger').post(`${v3}/auth/tokens`, { auth })
+  assert.equal(made.status, 201, made.text)
+  return made.headers['x-subject-token'] ?? ''
+}
+
+async function tourOf(who: Body): Promise<Tour> {
+  const { cloud, owned, close } = await furnishedCloud()
+  const headers = who === 'foreign' ? { 'x-auth-token': await foreignAdmin(cloud) } : {}
+  const client = cloud.as(who === 'nobody' || who === 'foreign' ? 'stranger' : who)
+  const tried: Tried[] = []
+  for (const door of doorsOf(cloud, owned).toSorted((a, b) => turn(a) - turn(b))) {
+    const { status, text } = await client.call(door.method, door.path, door.body, { headers })
+    tried.push({ door, status, text })
+  }
+  await close()
+  return { tried, owned }
+}
+
+const tours = new Map<Body, Tour>()
+before(async () => {
+  for (const who of everybody) tours.set(who, await tourOf(who))
+})
+after(() => tours.clear())
+
+const tourBy = (who: Body): Tour => tours.get(who) ?? assert.fail(`${who} was not sent round`)
+const isDone = ({ status }: Tried) => status < 300
+const named = (all: Tried[]) => all.map(({ door, status }) => `${door.name}: ${status}`)
+
+test('without a token nothing is done, but at the public doors', () => {
+  const wrong = tourBy('nobody').tried.filter((each) => isDone(each) && each.door.policy !== 'public')
+  assert.deepEqual(named(wrong), [])
+})
+
+test('a member of another project reads and changes nothing of the team', () => {
+  const wrong = tourBy('other').tried.filter((each) => isDone(each) && each.door.isTheirs)
+  assert.deepEqual(named(wrong), [])
+})
+
+test('no list that a member of another project reads has anything of the team', () => {
+  const { tried, owned } = tourBy('other')
+  const seen = tried.filter(
+    ({ door, status, text }) =>
+      status < 300 && door.method === 'GET' && !door.isTheirs && [...owned.values()].some((id) => text.includes(id)),
+  )
+  assert.deepEqual(named(seen), [])
+})
+
+test('a reader changes nothing of the team', () => {
+  const wrong = tourBy('reader').tried.filter(
+    (each) => isDone(each) && each.door.isTheirs && !readingMethods.includes(each.door.method),
+  )
+  assert.deepEqual(named(wrong), [])
+})
+
+test('nothing that anybody tries makes a 500', () => {
+  const wrong = everybody.flatMap((who) =>
+    tourBy(who)
+      .tried.filter(({ status }) => status >= 500 && status !== 501)
+      .map(({ door, status, text }) => `${who}: ${door.name}: ${status} ${text.slice(0, 200)}`),
+  )
+  assert.deepEqual(wrong, [])
+})
+
+test('who is answered what is as it was reviewed', () => {
+  const table: Record<string, string> = {}
+  for (const who of everybody)
+    for (const { door, status } of tourBy(who).tried)
+      table[door.name] = `${table[door.name] === undefined ? '' : `${table[door.name]}, `}${who} ${status}`
+  const sorted = Object.fromEntries(Object.entries(table).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  if (process.env['PILEUS_TEST_UPDATE']) writeFileSync(tableFile, `${JSON.stringify(sorted, null, 2)}\n`)
+  assert.deepEqual(sorted, JSON.parse(readFileSync(tableFile, 'utf8')), 'PILEUS_TEST_UPDATE=1 writes the table anew')
+})
