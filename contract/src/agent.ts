@@ -242,15 +242,18 @@ export type NetworkStatus = Static<typeof NetworkStatus>
 
 // ── The host itself ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+// What a host says is kept in columns of four bytes.
+const Size = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
+
 export const HostFacts = Type.Object({
   name: Type.String(),
-  vcpus: Type.Integer(),
-  memoryMb: Type.Integer(),
-  diskGb: Type.Integer(),
+  vcpus: Size,
+  memoryMb: Size,
+  diskGb: Size,
   architecture: Type.String(), // x86_64, aarch64
   cpuModel: Type.String(),
   hypervisor: Type.Enum(['kvm', 'tcg']),
-  hypervisorVersion: Type.Integer(), // 7.2.22 is 7002022
+  hypervisorVersion: Size, // 7.2.22 is 7002022
   tunnelAddress: Type.String(),
   physicalNetworks: Type.Array(Type.String()),
   /** Standard traits (os-traits names) and CUSTOM_ ones: what was probed at start. */
@@ -281,12 +284,14 @@ export const ServerFrame = Type.Union([
 ])
 export type ServerFrame = Static<typeof ServerFrame>
 
+const Generation = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
 export const ReportedObject = Type.Union([
-  Type.Object({ kind: Type.Literal('machine'), id: Id, generation: Type.Integer(), status: MachineStatus }),
+  Type.Object({ kind: Type.Literal('machine'), id: Id, generation: Generation, status: MachineStatus }),
   Type.Object({
     kind: Type.Literal('network'),
     id: Type.Literal('host'),
-    generation: Type.Integer(),
+    generation: Generation,
     status: NetworkStatus,
   }),
 ])

@@ -59,6 +59,38 @@ test('whoever does not prove to be a host hears nothing', async (t) => {
   await host.connect()
 })
 
+test('a stranger who sends much is cut off before all of it has arrived', async (t) => {
+  const made = await kvmWorld(t)
+  const host = await made.host('h1')
+  const socket = await rawSocket(t, made.process)
+  socket.sendText(JSON.stringify({ type: 'hello', padding: 'x'.repeat(1024 * 1024) }))
+  assert.match(await socket.closed, /^1006 /)
+  await host.connect()
+})
+
+test('of strangers who say nothing only so many are waited for', async (t) => {
+  const made = await kvmWorld(t)
+  const host = await made.host('h1')
+  const first = await rawSocket(t, made.process)
+  for (let i = 0; i < 256; i++) await rawSocket(t, made.process)
+  assert.match(await first.closed, /^1006 /)
+  await host.connect()
+})
+
+test('facts that no table could hold are no facts', async (t) => {
+  const made = await kvmWorld(t)
+  const host = await made.host('h1')
+  await host.connect()
+  await made.reports.until('the facts', () => made.reports.hosts.has('h1'))
+  const closed = host.closed().then(() => 'closed')
+  for (const wrong of [{ vcpus: -1 }, { memoryMb: 2 ** 31 }, { diskGb: 1e300 }])
+    host.send({ type: 'facts', facts: { ...agentFacts('h1'), ...wrong } })
+  host.send({ type: 'facts', facts: { ...agentFacts('h1'), vcpus: 5 } })
+  const seen = made.reports.until('the new facts', () => made.reports.hosts.get('h1')?.vcpus === 5)
+  assert.equal(await Promise.race([closed, seen.then(() => 'taken')]), 'taken')
+  assert.deepEqual(made.reports.hosts.get('h1')?.memoryMb, agentFacts('h1').memoryMb)
+})
+
 test('an agent knows the server again, and no other one', async (t) => {
   const [own, other] = [await kvmWorld(t), await kvmWorld(t)]
   const elsewhere = await join(own.process.url, await own.token(), 'h1', agentKey())

@@ -15,6 +15,9 @@ import { closeSession, openSession } from './model.ts'
 export const connectPath = '/agent/v1/connect'
 const largestFrameBytes = 16 * 1024 * 1024
 const pulseMs = 2000
+// Of strangers: a greeting is one small frame each way. Who waits longest gives way, for a host greets at once.
+const mostGreetingBytes = 16 * 1024
+const mostGreetings = 256
 
 export interface Hub {
   /** Takes a connection over that asks to become a WebSocket. */
@@ -30,9 +33,31 @@ export function openHub(world: CloudWorld, reports: CloudReports, keys: Keys): H
   const sockets = new WebSocketServer({ noServer: true, maxPayload: largestFrameBytes })
   let closing = false
 
-  const admit = async (socket: WebSocket) => {
+  const greeting = new Set<WebSocket>()
+  const greetInTurn = async (socket: WebSocket, stream: Duplex, headBytes: number) => {
+    const [longest] = greeting
+    if (longest && greeting.size >= mostGreetings) {
+      greeting.delete(longest)
+      longest.terminate()
+    }
+    greeting.add(socket)
+    let bytes = headBytes
+    // Counted on the wire: else a frame would have to be whole before it is known to be too large.
+    const count = (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes > mostGreetingBytes) socket.terminate()
+    }
+    stream.on('data', count)
+    try {
+      return await greet(db, config.region, keys, socket)
+    } finally {
+      stream.off('data', count)
+      greeting.delete(socket)
+    }
+  }
+  const admit = async (socket: WebSocket, stream: Duplex, headBytes: number) => {
     socket.on('error', (error) => log.debug({ err: error }, 'connection of a host'))
-    const greeted = await greet(db, config.region, keys, socket)
+    const greeted = await greetInTurn(socket, stream, headBytes)
     if (!greeted || closing) return socket.close()
     const { host, welcome } = greeted
     const session = randomUUID()
@@ -98,7 +123,9 @@ export function openHub(world: CloudWorld, reports: CloudReports, keys: Keys): H
   return {
     upgrade(request, socket, head) {
       if (closing) return void socket.destroy()
-      sockets.handleUpgrade(request, socket, head, (made) => track(admit(made), 'a host could not connect'))
+      sockets.handleUpgrade(request, socket, head, (made) =>
+        track(admit(made, socket, head.length), 'a host could not connect'),
+      )
     },
     ask,
     async close() {
