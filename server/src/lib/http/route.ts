@@ -190,6 +190,8 @@ export interface Service {
   readonly mount: string
   /** The version part of its paths: '/v2.1'; '' for none. */
   readonly prefix: string
+  /** An earlier prefix that clients may still use: '/v2'. The same routes answer. */
+  readonly olderPrefix?: string
   readonly regional: boolean
   /** How it stands in the catalogue: type, name and path; the path begins with the mount. */
   readonly catalog: readonly { type: string; name: string; path: string }[]

@@ -71,7 +71,7 @@ export function makeServer(options: ServeOptions): FastifyInstance {
     requestTimeout: 0,
     bodyLimit: Number.MAX_SAFE_INTEGER, // each route limits its own
     forceCloseConnections: 'idle',
-    rewriteUrl: (raw) => withoutRegion(services, raw),
+    rewriteUrl: (raw) => newestPrefix(services, withoutRegion(services, raw)),
     frameworkErrors: (error, req, res) => {
       void writeFault(
         res as unknown as FastifyReply,
@@ -141,6 +141,16 @@ function withoutRegion(services: readonly Service[], raw: { url?: string | undef
   } catch {
     return url // the router refuses what cannot be decoded
   }
+}
+
+/** What stands below a service's older prefix is its present one. */
+function newestPrefix(services: readonly Service[], url: string): string {
+  const service = serviceAt(services, url)
+  if (service?.olderPrefix === undefined) return url
+  const older = `${service.mount}${service.olderPrefix}/`
+  return url.startsWith(older) && url.length > older.length && url[older.length] !== '?'
+    ? `${service.mount}${service.prefix}/${url.slice(older.length)}`
+    : url
 }
 
 function serviceAt(services: readonly Service[], path: string): Service | undefined {

@@ -15,6 +15,8 @@ export interface ComputeDriver {
   ensureMachine(host: string, wish: MachineSpec, signal: AbortSignal): Promise<MachineStatus>
   /** The machine and all that is its own must not exist, wherever it is. */
   ensureNoMachine(id: string, host: string | null, signal: AbortSignal): Promise<'gone' | 'working'>
+  /** Ids of all machines that are wished for, as long as this or longer with the same wish: to find what nobody owns. */
+  listMachines(olderThanMs: number): Promise<string[]>
   /** The serial console so far; the last `lines` of it, or all that is kept. Throws unavailable when the host is away. */
   consoleOutput(id: string, host: string, lines: number | null): Promise<string>
   diagnostics(id: string, host: string): Promise<MachineDiagnostics>

@@ -48,6 +48,7 @@ export const computeService: Service = {
   name: 'compute',
   mount: '/compute',
   prefix: '/v2.1',
+  olderPrefix: '/v2',
   regional: true,
   catalog: [{ type: 'compute', name: 'nova', path: '/compute/v2.1' }],
   versions: versionRange,

@@ -9,6 +9,7 @@ import { askerOf } from '../proxies/asker.ts'
 import { requireAbility, startChange } from './apply.ts'
 import { deleteServer } from './delete.ts'
 import { changeServer, type NewServer, type Server } from './model.ts'
+import { migrateAction, noMoves, resizeAction } from './moves-routes.ts'
 import { canonical, makePassword, filesOf, imageFor, keyOf, metadataOf, userDataOf } from './requests.ts'
 import { requireUnlocked, showChanged } from './routes.ts'
 import { ChangePassword, ConsoleOutput, Ip as IpAddress, Lock, Nothing, Reboot, Rebuild, ResetState } from './schema.ts'
@@ -72,7 +73,6 @@ function securityGroup(verb: 'add' | 'remove', change: typeof addServerGroup): R
   })
 }
 
-const noMoves = 'Servers cannot be moved between hosts or flavors in this cloud yet.'
 const noRescue = 'Rescuing a server is not possible in this cloud yet.'
 const noShelving = 'Shelving servers is not possible in this cloud yet.'
 
@@ -249,10 +249,10 @@ export const serverActions = actions('/servers/:id/action', {
       return accepted()
     },
   }),
-  resize: impossible('servers:resize', noMoves),
+  resize: resizeAction,
   confirmResize: impossible('servers:confirm_resize', noMoves),
   revertResize: impossible('servers:revert_resize', noMoves),
-  migrate: impossible('os-migrate-server:migrate', noMoves),
+  migrate: migrateAction,
   'os-migrateLive': impossible('os-migrate-server:migrate_live', noMoves),
   evacuate: impossible('os-evacuate', noMoves),
   rescue: impossible('os-rescue', noRescue),
