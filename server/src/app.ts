@@ -27,6 +27,7 @@ import { auditService, makeRecorder, pruneAudit, type Recorder } from '#audit'
 import { computeReports, computeService, purgeServers, releaseOrphans } from '#compute'
 import { imageService, openImage, sweepImages } from '#image'
 import { networkReports, networkService } from '#network'
+import { objectStoreService, startSweeping, swiftInfo } from '#object-store'
 import { placementService } from '#placement'
 import { policyCheckService } from '#policy-check'
 
@@ -75,6 +76,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     placementService,
     networkService,
     computeService,
+    objectStoreService,
     taskService,
     auditService(audit),
     policyCheckService({
@@ -111,10 +113,13 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     if (!answers) void res.code(503)
     return { status: answers ? 'ok' : 'the database does not answer' }
   })
+  // where Swift's clients look for what the store can do
+  server.get('/info', async () => swiftInfo())
   server.get('/metrics', async (_req, res) => {
     const { type, text } = await renderMetrics()
     return res.header('content-type', type).send(text)
   })
+  let stopSweeping: (() => Promise<void>) | undefined
   let orphans: NodeJS.Timeout | undefined
   let looking = Promise.resolve()
   const lookForOrphans = async () => {
@@ -143,6 +148,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     async start() {
       await cloud.start(server)
       if (config.role === 'api') return
+      stopSweeping = startSweeping(world)
       retention = setInterval(() => void prune(), retentionEveryMs).unref()
       const look = () => {
         looking = lookForOrphans()
@@ -151,6 +157,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     },
     prepare: () => bootstrap(db.transaction, { services, region: config.region, adminPassword: config.adminPassword }),
     async close() {
+      await stopSweeping?.()
       clearInterval(orphans)
       await looking
       clearInterval(retention)

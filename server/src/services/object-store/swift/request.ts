@@ -29,6 +29,7 @@ const maxObjectBytes = 1024
 export function readRequest(req: Request, method: string): SwiftRequest {
   const raw = req.url.slice(req.view.baseUrl.length)
   const { account, container, object } = splitPath(raw)
+  if (!account.startsWith(accountPrefix)) refuse(req.actor.userId === '' ? 401 : 404)
   const mount = new URL(req.view.baseUrl).pathname
   const decoded = decodeURIComponent(raw)
   return {
@@ -54,7 +55,6 @@ function splitPath(raw: string): { account: string; container: string | undefine
   }
   if (path.includes('\0')) refuse(412, 'The path may not have the character U+0000')
   const [, account = '', container, ...rest] = path.split('/')
-  if (!account.startsWith(accountPrefix)) refuse(404)
   const object = rest.length === 0 || (rest.length === 1 && rest[0] === '') ? undefined : rest.join('/')
   if (container === '' && object !== undefined) refuse(412, 'Bad URL: the container has no name')
   return { account, container: container || undefined, object }
