@@ -41,6 +41,7 @@ export {
   doublePrecision,
   inet,
   integer,
+  date,
   jsonb,
   pgTable,
   primaryKey,

@@ -1,5 +1,5 @@
 // The tables of identity. Queries live beside the nouns; these are here because roles, tokens and assignments join them all.
-import { bigint, boolean, jsonb, pgTable, primaryKey, text, timestamp, integer } from '#lib/db.ts'
+import { bigint, boolean, date, jsonb, pgTable, primaryKey, text, timestamp, integer } from '#lib/db.ts'
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 type Json = Record<string, unknown>
@@ -33,6 +33,7 @@ export const user = pgTable('identity_user', {
   tokensValidFrom: moment('tokens_valid_from').notNull().default(new Date(0)),
   failedAuthCount: integer('failed_auth_count').notNull().default(0),
   failedAuthAt: moment('failed_auth_at'),
+  lastActiveAt: date('last_active_at', { mode: 'string' }),
   createdAt: moment('created_at').notNull().defaultNow(),
 })
 export type User = typeof user.$inferSelect

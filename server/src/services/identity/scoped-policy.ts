@@ -51,6 +51,9 @@ export const scopedPolicies = policies({
   'identity:list_role_assignments_for_tree': `${usual['identity:list_role_assignments_for_tree']} or ${ofItsProject}`,
   // readers of a domain see it, but not that there are others
   'identity:list_domains': `rule:admin_required or (${systemReader})`,
+  // what is delegated is delegated in a project
+  'identity:create_trust': `${inProject} and (${usual['identity:create_trust']})`,
+  'identity:create_application_credential': `${inProject} and (${usual['identity:create_application_credential']})`,
   // access tokens are for a project: its admin decides
   ...rulesFor(
     `role:admin and ${inProject}`,

@@ -57,8 +57,18 @@ const versionDocument = (base: string) => ({
   'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.identity-v3+json' }],
 })
 
+function requireReadable(regex: string): void {
+  try {
+    RegExp(regex)
+  } catch (error) {
+    throw new Error(`Setting passwordRegex: ${regex} is not a regular expression.`, { cause: error })
+  }
+}
+
 /** Settings decide whose rules these are: those of today's Keystone, or those that ask for a token of the system. */
 export function identityService(reader: TokenReader, config: Config): Service {
+  // an expression that cannot be read stops the program now, not the first one who changes a password
+  requireReadable(config.passwordRegex)
   return {
     name: 'identity',
     mount: '/identity',

@@ -39,7 +39,7 @@ test('EC2 keys', async (t) => {
   const other = withToken(cloud, cloud.as('other').token)
   assert.equal((await other.get(`${path}/${access}`)).status, 403)
   // nor by a path that claims it is theirs
-  assert.equal((await other.get(`/users/${cloud.as('other').userId}/credentials/OS-EC2/${access}`)).status, 404)
+  assert.equal((await other.get(`/users/${cloud.as('other').userId}/credentials/OS-EC2/${access}`)).status, 403)
   assert.equal((await member.post(path, { tenant_id: 'nope' })).status, 404)
   assert.equal((await member.delete(`${path}/${access}`)).status, 204)
   assert.equal((await member.get(`${path}/${access}`)).status, 404)

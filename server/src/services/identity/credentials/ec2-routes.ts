@@ -49,12 +49,12 @@ function onKey(method: Method, policy: string, handle: (req: Request, row: Crede
     policy,
     target: async ({ db, params }) => {
       const row = await findCredential(db, idOfAccess(params['access']!))
-      return { row: row?.type === 'ec2' && row.userId === params['userId'] ? row : undefined }
+      if (!row || row.type !== 'ec2') return notFound('EC2 access key', params['access']!)
+      return { row }
     },
-    // one that is not there is asked about as if it were that user's: they get a 404, everyone else a 403
-    policyTarget: ({ row }, { params }) => aboutCredential(row ?? { userId: params['userId']! }),
+    policyTarget: ({ row }) => aboutCredential(row),
     async handle(req, { row }) {
-      if (!row) return notFound('EC2 access key', req.params['access']!)
+      if (row.userId !== req.params['userId']) notFound('EC2 access key', req.params['access']!)
       requireReach(req.actor, row.projectId)
       return handle(req, row)
     },

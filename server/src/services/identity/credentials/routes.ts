@@ -106,6 +106,7 @@ export const credentialRoutes = [
     async handle(req) {
       const { db, query, actor, allows } = req
       const all = allows('identity:list_credentials', {})
+      if (!all) req.require('identity:list_credentials', aboutCredential({ userId: actor.userId }))
       const asked = one(query, 'user_id')
       const userId = all ? asked : actor.userId
       if (!all && asked !== undefined && asked !== actor.userId) return credentialView.list([], req)

@@ -77,7 +77,10 @@ async function update(req: Pick<Request, 'db' | 'params'>, id: string, config: R
   return { config: await getConfig(req.db, id, {}) }
 }
 
-const securityCompliance = { password_regex: null, password_regex_description: null }
+const securityCompliance = ({ world }: Pick<Request, 'world'>): Record<string, string | null> => ({
+  password_regex: world.config.passwordRegex || null,
+  password_regex_description: world.config.passwordRegexHint || null,
+})
 
 /** What passwords must be like: everyone may know, whatever their domain. */
 const compliance = (['GET', 'HEAD'] as Method[]).flatMap((method) => [
@@ -85,16 +88,17 @@ const compliance = (['GET', 'HEAD'] as Method[]).flatMap((method) => [
     method,
     path: '/domains/:id/config/security_compliance',
     policy: 'identity:get_security_compliance_domain_config',
-    handle: async () => ({ config: { security_compliance: securityCompliance } }),
+    handle: async (req) => ({ config: { security_compliance: securityCompliance(req) } }),
   }),
   route({
     method,
     path: '/domains/:id/config/security_compliance/:option',
     policy: 'identity:get_security_compliance_domain_config',
-    async handle({ params }) {
-      const option = params['option']!
-      if (!(option in securityCompliance)) forbidden(`Option ${option} is not for everyone to see.`)
-      return { config: { [option]: null } }
+    async handle(req) {
+      const option = req.params['option']!
+      const value = securityCompliance(req)[option]
+      if (value === undefined) forbidden(`Option ${option} is not for everyone to see.`)
+      return { config: { [option]: value } }
     },
   }),
 ])

@@ -71,6 +71,7 @@ export const domainRoutes = [
     method: 'PATCH',
     path: '/domains/:id',
     policy: 'identity:update_domain',
+    tells: true,
     body: UpdateDomain,
     ...on,
     async handle({ db, body, view }, { id }) {

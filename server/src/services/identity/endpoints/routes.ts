@@ -86,6 +86,7 @@ export const endpointRoutes = [
     method: 'GET',
     path: '/endpoints/:id',
     policy: 'identity:get_endpoint',
+    tells: true,
     ...on,
     handle: async ({ view, world }, row) => endpointView(world).show(row, view),
   }),
@@ -93,6 +94,7 @@ export const endpointRoutes = [
     method: 'PATCH',
     path: '/endpoints/:id',
     policy: 'identity:update_endpoint',
+    tells: true,
     body: UpdateEndpoint,
     ...on,
     async handle({ db, body, view, world }, before) {
@@ -129,6 +131,7 @@ export const endpointRoutes = [
     method: 'DELETE',
     path: '/endpoints/:id',
     policy: 'identity:delete_endpoint',
+    tells: true,
     ...on,
     async handle({ db }, { id }) {
       await change(db, (tx) => removeEndpoint(tx, id))

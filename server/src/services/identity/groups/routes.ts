@@ -116,6 +116,7 @@ export const groupRoutes = [
     method: 'DELETE',
     path: '/groups/:id',
     policy: 'identity:delete_group',
+    tells: true,
     ...on,
     async handle({ db }, { id }) {
       await change(db, async (tx) => removeGroup(tx, await getGroup(tx, id)))

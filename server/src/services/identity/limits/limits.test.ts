@@ -37,3 +37,35 @@ test('limits stand on registered limits', async (t) => {
   assert.equal((await admin.delete(`/limits/${limit.id}`)).status, 204)
   assert.equal((await admin.delete(`/registered_limits/${registered.id}`)).status, 204)
 })
+
+test('strict_two_level: what a domain may have bounds its projects', async (t) => {
+  const cloud = await testCloud(t, { limitModel: 'strict_two_level' })
+  const admin = asAdmin(cloud)
+  assert.equal((await admin.get('/limits/model')).json.model.name, 'strict_two_level')
+  const { id: serviceId } = await made(admin.post('/services', { service: { type: 'toys', name: 'toys' } }))
+  const resource = { service_id: serviceId, resource_name: 'bricks' }
+  await admin.post('/registered_limits', { registered_limits: [{ ...resource, default_limit: 10 }] })
+  const domain = await made(admin.post('/domains', { domain: { name: 'd' } }))
+  const project = await made(admin.post('/projects', { project: { name: 'p', domain_id: domain.id } }))
+  const below = await made(admin.post('/projects', { project: { name: 'q', parent_id: project.id } }))
+  const limit = (of: object, amount: number) =>
+    admin.post('/limits', { limits: [{ ...resource, ...of, resource_limit: amount }] })
+
+  assert.equal((await limit({ project_id: project.id }, 11)).status, 403, 'the registered limit bounds it')
+  assert.equal((await limit({ project_id: below.id }, 1)).status, 403, 'a third level')
+  const both = [
+    { ...resource, project_id: project.id, resource_limit: 30 },
+    { ...resource, domain_id: domain.id, resource_limit: 40 },
+  ]
+  const made2 = await admin.post('/limits', { limits: both })
+  assert.equal(made2.status, 201, made2.text)
+  const [ofDomain, ofProject] = made2.json.limits as { id: string }[]
+  const change = async (of: { id: string }, amount: number) =>
+    (await admin.patch(`/limits/${of.id}`, { limit: { resource_limit: amount } })).status
+  assert.equal(await change(ofDomain!, 29), 403)
+  assert.equal(await change(ofDomain!, 30), 200)
+  assert.equal(await change(ofProject!, 31), 403)
+  assert.equal(await change(ofProject!, -1), 403)
+  assert.equal(await change(ofDomain!, -1), 200)
+  assert.equal(await change(ofProject!, 1000), 200)
+})

@@ -1,5 +1,5 @@
-// Unified limits: what each project may have of a resource, unless a limit of its own says otherwise. Flat: a project's
-// limit does not depend on those above or below it.
+// Unified limits: what each project may have of a resource, unless a limit of its own says otherwise. Whether limits of a
+// project depend on those of its domain is the model's business (two-levels.ts).
 import {
   and,
   type Db,
@@ -21,7 +21,7 @@ import { findProject } from '../projects/model.ts'
 import { findRegion } from '../regions/model.ts'
 import { findService } from '../services/model.ts'
 
-const registeredLimit = pgTable('registered_limit', {
+export const registeredLimit = pgTable('registered_limit', {
   id: text().primaryKey(),
   serviceId: text('service_id').notNull(),
   regionId: text('region_id'),
@@ -32,7 +32,7 @@ const registeredLimit = pgTable('registered_limit', {
 })
 export type RegisteredLimit = typeof registeredLimit.$inferSelect
 
-const limit = pgTable('project_limit', {
+export const limit = pgTable('project_limit', {
   id: text().primaryKey(),
   projectId: text('project_id').notNull(),
   serviceId: text('service_id').notNull(),
@@ -56,7 +56,7 @@ const matches = (table: typeof registeredLimit | typeof limit, filter: ResourceF
     filter.regionId === undefined ? undefined : eq(table.regionId, filter.regionId),
     filter.resourceName === undefined ? undefined : eq(table.resourceName, filter.resourceName),
   )
-const sameResource = (
+export const sameResource = (
   table: typeof registeredLimit | typeof limit,
   of: { serviceId: string; regionId: string | null; resourceName: string },
 ) =>

@@ -1,3 +1,4 @@
+import type { Tx } from '#lib/db.ts'
 import { one } from '#lib/http/page.ts'
 import { type QueryValues, reply, type Request, route } from '#lib/http/route.ts'
 import { nullable, strict } from '#lib/http/schema.ts'
@@ -20,6 +21,7 @@ import {
   updateLimit,
   updateRegisteredLimit,
 } from './model.ts'
+import { requireTwoLevels } from './two-levels.ts'
 
 const Amount = Type.Integer({ minimum: -1, maximum: 2_147_483_647 })
 const resource = {
@@ -101,6 +103,15 @@ const onLimit = {
       : {},
 }
 
+const models = {
+  flat: 'Limits of a project do not depend on those of other projects.',
+  strict_two_level: 'What a domain may have bounds each of its projects, and projects stand in domains only.',
+}
+/** Throws forbidden when the cloud's model of limits does not allow it. */
+async function requireModel({ world }: Pick<Request, 'world'>, tx: Tx, asked: Parameters<typeof requireTwoLevels>[1]) {
+  if (world.config.limitModel === 'strict_two_level') await requireTwoLevels(tx, asked)
+}
+
 export const limitRoutes = [
   route({
     method: 'POST',
@@ -169,8 +180,8 @@ export const limitRoutes = [
     method: 'GET',
     path: '/limits/model',
     policy: 'identity:get_limit_model',
-    handle: async () => ({
-      model: { name: 'flat', description: 'Limits of a project do not depend on those of other projects.' },
+    handle: async ({ world }) => ({
+      model: { name: world.config.limitModel, description: models[world.config.limitModel] },
     }),
   }),
   route({
@@ -178,20 +189,23 @@ export const limitRoutes = [
     path: '/limits',
     policy: 'identity:create_limits',
     body: CreateLimits,
-    async handle({ db, body, view }) {
+    async handle(req) {
+      const { db, body, view } = req
       const rows = await db.transaction(async (tx) => {
         const made: Limit[] = []
-        for (const asked of body.limits)
-          made.push(
-            await insertLimit(tx, {
-              projectId: 'domain_id' in asked ? asked.domain_id : asked.project_id,
-              serviceId: asked.service_id,
-              regionId: asked.region_id ?? null,
-              resourceName: asked.resource_name,
-              resourceLimit: asked.resource_limit,
-              description: asked.description ?? null,
-            }),
-          )
+        // domains first: what they may have bounds the projects that are asked for beside them
+        for (const asked of body.limits.toSorted((a, b) => Number('domain_id' in b) - Number('domain_id' in a))) {
+          const spec = {
+            projectId: 'domain_id' in asked ? asked.domain_id : asked.project_id,
+            serviceId: asked.service_id,
+            regionId: asked.region_id ?? null,
+            resourceName: asked.resource_name,
+            resourceLimit: asked.resource_limit,
+            description: asked.description ?? null,
+          }
+          made.push(await insertLimit(tx, spec))
+          await requireModel(req, tx, spec)
+        }
         return made
       })
       return reply({ status: 201, body: { limits: rows.map((row) => limitView.item(row, view)) } })
@@ -203,8 +217,8 @@ export const limitRoutes = [
     path: '/limits',
     policy: 'identity:list_limits',
     async handle(req) {
-      const { db, query, actor } = req
-      const sees = actor.system || actor.isAdmin || actor.roles.includes('service')
+      const { db, query, actor, allows } = req
+      const sees = actor.system || allows('admin_required') || actor.roles.includes('service')
       const asked = one(query, 'project_id') ?? one(query, 'domain_id')
       const rows = await listLimits(db, {
         ...readFilter(query),
@@ -227,9 +241,15 @@ export const limitRoutes = [
     policy: 'identity:update_limit',
     body: UpdateLimit,
     ...onLimit,
-    async handle({ db, body, view }, { id }) {
+    async handle(req, { id }) {
+      const { db, body, view } = req
       const fields = given({ resourceLimit: body.limit.resource_limit, description: body.limit.description })
-      return limitView.show(await db.transaction((tx) => updateLimit(tx, id, fields)), view)
+      const row = await db.transaction(async (tx) => {
+        const changed = await updateLimit(tx, id, fields)
+        if (fields.resourceLimit !== undefined) await requireModel(req, tx, changed)
+        return changed
+      })
+      return limitView.show(row, view)
     },
   }),
   routeOn({

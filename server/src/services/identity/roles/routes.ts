@@ -13,14 +13,15 @@ import { roleView } from './views.ts'
 
 const find = ({ db, params }: Pick<Request, 'db' | 'params'>) => findRole(db, params['id']!)
 
-/** Roles of a domain have rules of their own. Throws forbidden, then notFound. */
+/** Roles of a domain have rules of their own, so the role is looked for first. Throws notFound, then forbidden. */
 function permitted(
   req: Pick<Request, 'require' | 'params'>,
   row: Role | undefined,
   verb: 'get' | 'update' | 'delete',
 ): Role {
-  req.require(`identity:${verb}_${row && row.domainId !== null ? 'domain_role' : 'role'}`, aboutRole(row))
-  return row ?? notFound('Role', req.params['id']!)
+  if (!row) return notFound('Role', req.params['id']!)
+  req.require(`identity:${verb}_${row.domainId === null ? 'role' : 'domain_role'}`, aboutRole(row))
+  return row
 }
 
 export const roleRoutes = [

@@ -7,15 +7,18 @@ import type { User } from '../model.ts'
 import type { AccessToken } from '../oauth/model.ts'
 import { type SignedBy, signedByAccessToken } from '../oauth/verify.ts'
 import { consumeUse, findUsableTrust } from '../trusts/model.ts'
+import { noteSignIn, type SignIn } from '../users/sign-in.ts'
 import {
   type ApplicationCredentialProof,
   byApplicationCredential,
   byPassword,
   byTotp,
   type PasswordProof,
+  type Proved,
   type TotpProof,
   wrong,
 } from './methods.ts'
+import { makeReceipt, readReceipt, type Receipt } from './receipt.ts'
 import { type ResolvedToken, type TokenReader } from './resolve.ts'
 import { defaultScope, findScope, type ScopeRequest } from './scope.ts'
 import { type AuthMethod, authMethods, newAuditId, seal, type TokenClaims } from './sealed.ts'
@@ -29,6 +32,10 @@ export interface AuthRequest {
   /** The request itself, which a consumer signs. */
   oauth1?: SignedBy | undefined
   scope: ScopeRequest | undefined
+  /** For proofs that were given before. */
+  receipt?: string | undefined
+  /** Where the request comes from. */
+  address: string
 }
 
 export interface Issued {
@@ -36,22 +43,29 @@ export interface Issued {
   resolved: ResolvedToken
 }
 
-interface Proved {
-  userId: string
+interface Proof {
+  user: Pick<User, 'id' | 'options'>
   methods: AuthMethod[]
   parent: TokenClaims | undefined
   applicationCredential: { id: string; projectId: string } | undefined
   accessToken: AccessToken | undefined
+  signIns: SignIn[]
 }
 
-/** A token for the one who proves to be a user. Throws unauthenticated, whatever of it was wrong. */
-export async function issueToken(world: World, reader: TokenReader, request: AuthRequest): Promise<Issued> {
+/**
+ * A token for the one who proves to be a user, or a receipt for one who has to prove it in further ways. Throws
+ * unauthenticated, whatever of it was wrong.
+ */
+export async function issueToken(world: World, reader: TokenReader, request: AuthRequest): Promise<Issued | Receipt> {
   const { db } = world
-  const proved = await prove(db, reader, request)
+  const proved = await prove(world, reader, request)
+  const rules = missingFactors(proved)
+  if (rules) return makeReceipt(db, reader, { userId: proved.user.id, methods: proved.methods, rules })
+  for (const signIn of proved.signIns) await noteSignIn(db, signIn)
   const scope = await chooseScope(db, proved, request.scope)
   const now = Date.now()
   const claims: TokenClaims = {
-    userId: proved.userId,
+    userId: proved.user.id,
     scope,
     methods: proved.methods,
     auditIds: [newAuditId(), ...(proved.parent ? [proved.parent.auditIds.at(-1)!] : [])],
@@ -76,20 +90,33 @@ export async function sealed(reader: TokenReader, db: Db, claims: TokenClaims): 
   return { token: seal(claims, key), resolved }
 }
 
-async function prove(db: Database, reader: TokenReader, request: AuthRequest): Promise<Proved> {
-  let user: Pick<User, 'id' | 'options'> | undefined
+async function prove(world: World, reader: TokenReader, request: AuthRequest): Promise<Proof> {
+  const { db } = world
+  const asking = { world, address: request.address }
+  let user: Proof['user'] | undefined
   let parent: TokenClaims | undefined
-  let applicationCredential: Proved['applicationCredential']
-  let accessToken: Proved['accessToken']
+  let applicationCredential: Proof['applicationCredential']
+  let accessToken: Proof['accessToken']
+  const signIns: SignIn[] = []
   const methods = new Set<AuthMethod>()
+  const same = (next: Proof['user']) => {
+    if (user !== undefined && user.id !== next.id) unauthenticated(wrong)
+    // who comes with a token brings no options: rules are asked of new proofs
+    user = { id: next.id, options: { ...user?.options, ...next.options } }
+  }
+  const signedIn = ({ user: next, signIn }: Proved) => {
+    same(next)
+    signIns.push(signIn)
+  }
+  if (request.receipt !== undefined) {
+    const receipt = await readReceipt(db, reader, request.receipt)
+    same({ id: receipt.userId, options: {} })
+    for (const each of receipt.methods) methods.add(each)
+  }
   // the slow proof first: whoever fails it learns nothing of the others
   const order = request.methods.toSorted((a, b) => Number(a === 'totp') - Number(b === 'totp'))
-  const same = (next: Pick<User, 'id' | 'options'>) => {
-    if (user !== undefined && user.id !== next.id) unauthenticated(wrong)
-    user = next
-  }
   for (const method of order) {
-    if (method === 'password') same(await byPassword(db, request.password))
+    if (method === 'password') signedIn(await byPassword(asking, request.password))
     else if (method === 'token') {
       const resolved = await reader.read(request.token?.id ?? invalid('Expecting to find token in identity.'))
       parent = resolved.claims
@@ -100,7 +127,7 @@ async function prove(db: Database, reader: TokenReader, request: AuthRequest): P
       if (parent.applicationCredentialId !== undefined && 'id' in parent.scope)
         applicationCredential = { id: parent.applicationCredentialId, projectId: parent.scope.id }
     } else if (method === 'application_credential') {
-      const found = await byApplicationCredential(db, request.applicationCredential)
+      const found = await byApplicationCredential(asking, request.applicationCredential)
       same({ id: found.userId, options: {} })
       applicationCredential = found
     } else if (method === 'oauth1') {
@@ -108,31 +135,32 @@ async function prove(db: Database, reader: TokenReader, request: AuthRequest): P
       same({ id: accessToken.userId, options: {} })
     } else if (method === 'totp') {
       if (user === undefined) unauthenticated(wrong)
-      same(await byTotp(db, request.totp))
+      signedIn(await byTotp(asking, request.totp))
     } else throw new Fault('unauthenticated', `The authentication method ${method.slice(0, 60)} is not enabled.`)
     methods.add(method)
   }
   if (user === undefined) return unauthenticated(wrong)
-  requireFactors(user.options, methods)
   return {
-    userId: user.id,
+    user,
     methods: authMethods.filter((each) => methods.has(each)),
     parent,
     applicationCredential,
     accessToken,
+    signIns,
   }
 }
 
-/** A user with rules for several factors must have given all those of one rule. */
-function requireFactors(options: Record<string, unknown>, methods: ReadonlySet<string>): void {
+/** The rules of a user who has to prove more than was proved; undefined when all of one rule was given. */
+function missingFactors({ user: { options }, methods }: Proof): string[][] | undefined {
   const rules = options['multi_factor_auth_rules'] as string[][] | undefined
-  if (options['multi_factor_auth_enabled'] !== true || !rules || rules.length === 0) return
-  if (!rules.some((rule) => rule.every((method) => methods.has(method)))) unauthenticated(wrong)
+  if (options['multi_factor_auth_enabled'] !== true || !rules || rules.length === 0) return undefined
+  const given = new Set<string>(methods)
+  return rules.some((rule) => rule.every((method) => given.has(method))) ? undefined : rules
 }
 
 async function chooseScope(
   db: Db,
-  { userId, applicationCredential, accessToken }: Proved,
+  { user: { id: userId }, applicationCredential, accessToken }: Proof,
   asked: ScopeRequest | undefined,
 ): Promise<TokenClaims['scope']> {
   if (accessToken) {

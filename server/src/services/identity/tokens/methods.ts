@@ -1,14 +1,16 @@
 // Ways to prove who one is. Each takes as long for a stranger as for a user, and says no in the same words.
-import { and, type Db, eq, sql } from '#lib/db.ts'
+import { and, type Db, eq } from '#lib/db.ts'
 import { Fault, invalid, unauthenticated } from '#lib/fault.ts'
+import type { World } from '#lib/world.ts'
 import {
   type ApplicationCredential,
   findApplicationCredential,
   findApplicationCredentialByName,
 } from '../application-credentials/model.ts'
 import { listCredentials } from '../credentials/model.ts'
-import { password, project, type User, user } from '../model.ts'
+import { project, type User, user } from '../model.ts'
 import { verifyPassword } from '../users/password.ts'
+import { failSignIn, findSignIn, requirePatience, type SignIn, stillOpen, type WhoSignsIn } from '../users/sign-in.ts'
 import { isTotpCode } from './totp.ts'
 
 export interface DomainRef {
@@ -36,33 +38,57 @@ export interface TotpProof {
 
 export const wrong = 'The request you have made requires authentication.'
 
-/** Throws unauthenticated. */
-export async function byPassword(db: Db, given: PasswordProof | undefined): Promise<Pick<User, 'id' | 'options'>> {
-  if (!given) return invalid('Expecting to find password in identity.')
-  const [found] = await db
-    .select({ id: user.id, options: user.options, hash: password.hash, expiresAt: password.expiresAt })
-    .from(user)
-    .leftJoin(password, eq(password.userId, user.id))
-    .where(and(await isUser(db, given.user), eq(user.enabled, true)))
-    .orderBy(sql`${password.id} desc nulls last`)
-    .limit(1)
-  const right = await verifyPassword(given.user.password, found?.hash ?? undefined)
-  if (!found || !right) return unauthenticated(wrong)
-  if (found.expiresAt && found.expiresAt.getTime() <= Date.now() && found.options['ignore_password_expiry'] !== true)
-    return unauthenticated(`The password is expired and needs to be changed for user: ${found.id}.`)
-  return found
+/** What a way to prove needs to know: the world, and where the request comes from. */
+export interface Asking {
+  world: World
+  address: string
+}
+/** Counts the failure and throws unauthenticated. */
+async function refuse({ world, address }: Asking, found: SignIn): Promise<never> {
+  await failSignIn(world, address, found)
+  return unauthenticated(wrong)
 }
 
-/** Throws unauthenticated. A code of six digits alone could be guessed: the caller asks for another proof beside it. */
-export async function byTotp(db: Db, given: TotpProof | undefined): Promise<Pick<User, 'id' | 'options'>> {
+/** A user who gave a proof, and what is to be noted when all proofs are given. */
+export interface Proved {
+  user: Pick<User, 'id' | 'options'>
+  signIn: SignIn
+}
+
+/** Throws unauthenticated; tooMany for an address that failed too often. */
+export async function byPassword(asking: Asking, given: PasswordProof | undefined): Promise<Proved> {
+  if (!given) return invalid('Expecting to find password in identity.')
+  const found = await findSignIn(asking.world, asking.address, whoIs(given.user))
+  requirePatience(asking.world.config, found)
+  const { user, hash, expiresAt, open } = found
+  const right = await verifyPassword(given.user.password, open ? hash : undefined)
+  if (!user || !right) return refuse(asking, found)
+  const now = await stillOpen(asking.world, asking.address, found)
+  if (!now.open) return refuse(asking, now)
+  if (expiresAt && expiresAt.getTime() <= Date.now() && user.options['ignore_password_expiry'] !== true)
+    return unauthenticated(`The password is expired and needs to be changed for user: ${user.id}.`)
+  return { user, signIn: now }
+}
+
+/**
+ * Throws unauthenticated; tooMany for an address that failed too often. A code of six digits alone could be guessed: the
+ * caller asks for another proof beside it.
+ */
+export async function byTotp(asking: Asking, given: TotpProof | undefined): Promise<Proved> {
   if (!given) return invalid('Expecting to find totp in identity.')
-  const [found] = await db
-    .select({ id: user.id, options: user.options })
-    .from(user)
-    .where(and(await isUser(db, given.user), eq(user.enabled, true)))
-  const seeds = found ? await listCredentials(db, { userId: found.id, type: 'totp' }) : []
+  const found = await findSignIn(asking.world, asking.address, whoIs(given.user))
+  requirePatience(asking.world.config, found)
+  const { user, open } = found
+  const seeds = user && open ? await listCredentials(asking.world.db, { userId: user.id, type: 'totp' }) : []
   const right = seeds.some(({ blob }) => isTotpCode(blob, given.user.passcode, Date.now()))
-  return found && right ? found : unauthenticated(wrong)
+  return user && right ? { user, signIn: found } : refuse(asking, found)
+}
+
+function whoIs({ id, name, domain }: UserRef): WhoSignsIn {
+  if (id !== undefined) return { id }
+  if (name === undefined) return invalid('Expecting to find id or name in user.')
+  if (domain?.id !== undefined) return { name, domain: { id: domain.id } }
+  return { name, domain: { name: domain?.name ?? invalid('Expecting to find domain in user.') } }
 }
 
 async function isUser(db: Db, who: UserRef) {
@@ -71,15 +97,19 @@ async function isUser(db: Db, who: UserRef) {
   return and(eq(user.name, who.name), eq(user.domainId, (await findDomainId(db, who.domain)) ?? ''))
 }
 
-/** Throws unauthenticated. */
+/** Throws unauthenticated; tooMany for an address that failed too often. */
 export async function byApplicationCredential(
-  db: Db,
+  asking: Asking,
   given: ApplicationCredentialProof | undefined,
 ): Promise<Pick<ApplicationCredential, 'id' | 'userId' | 'projectId'>> {
   if (!given) return invalid('Expecting to find application_credential in identity.')
-  const row = await findGiven(db, given)
+  const { world, address } = asking
+  const row = await findGiven(world.db, given)
+  const found = await findSignIn(world, address, { id: row?.userId ?? '' })
+  requirePatience(world.config, found)
   const right = await verifyPassword(given.secret, row?.secretHash)
-  if (!row || !right) return unauthenticated(wrong)
+  // a wrong secret says nothing of the user's password: only the address is counted
+  if (!row || !right) return refuse(asking, { ...found, user: undefined })
   if (row.expiresAt && row.expiresAt.getTime() <= Date.now()) return unauthenticated(wrong)
   return row
 }

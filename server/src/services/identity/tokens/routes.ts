@@ -16,6 +16,11 @@ function subject(req: Pick<Request, 'headers'>): string {
   return typeof token === 'string' && token !== '' ? token : unauthenticated()
 }
 
+function receiptOf({ headers }: Pick<Request, 'headers'>): string | undefined {
+  const receipt = headers['openstack-auth-receipt']
+  return typeof receipt === 'string' && receipt !== '' ? receipt : undefined
+}
+
 const wantsCatalog = (query: Request['query']) => one(query, 'nocatalog') === undefined
 
 function notThere(): never {
@@ -40,7 +45,7 @@ export function tokenRoutes(reader: TokenReader) {
       async handle(req) {
         const { world, body, query } = req
         const { identity, scope } = body.auth
-        const { token, resolved } = await issueToken(world, reader, {
+        const issued = await issueToken(world, reader, {
           methods: identity.methods,
           password: identity.password,
           token: identity.token,
@@ -48,7 +53,12 @@ export function tokenRoutes(reader: TokenReader) {
           applicationCredential: identity.application_credential,
           oauth1: req,
           scope,
+          receipt: receiptOf(req),
+          address: req.remoteAddress,
         })
+        if ('sealed' in issued)
+          return reply({ status: 401, body: issued.body, headers: { 'openstack-auth-receipt': issued.sealed } })
+        const { token, resolved } = issued
         const catalog = wantsCatalog(query) ? await readCatalog(world, resolved.actor) : undefined
         return reply({
           status: 201,

@@ -30,11 +30,15 @@ export interface TokenClaims {
 const scopeKinds = ['unscoped', 'project', 'domain', 'system', 'trust', 'oauth'] as const
 const noText = ''
 
+// The first byte of the plain text. A receipt says which proofs its user has given; it is not a token.
+const layouts = { token: 1, receipt: 2 } as const
+type Kind = keyof typeof layouts
+
 /** Seals with the newest key. */
-export function seal(claims: TokenClaims, key: Key): string {
+export function seal(claims: TokenClaims, key: Key, as: Kind = 'token'): string {
   const scopeId = 'id' in claims.scope ? claims.scope.id : noText
   const head = Buffer.alloc(15)
-  head.writeUInt8(1, 0) // layout
+  head.writeUInt8(layouts[as], 0)
   head.writeUIntBE(claims.issuedAtMs, 1, 6)
   head.writeUIntBE(claims.expiresAtMs, 7, 6)
   head.writeUInt8(
@@ -58,7 +62,7 @@ export function knowsKey(token: string, keys: readonly Key[]): boolean {
 }
 
 /** Opens a token, whichever of the keys sealed it. Throws unauthenticated for anything that is not one, or has expired. */
-export function open(token: string, keys: readonly Key[], nowMs: number): TokenClaims {
+export function open(token: string, keys: readonly Key[], nowMs: number, as: Kind = 'token'): TokenClaims {
   if (token.length > 1000) unauthenticated()
   const bytes = Buffer.from(token, 'base64url')
   const key = keys.find(({ serial }) => serial === bytes[0])
@@ -77,7 +81,7 @@ export function open(token: string, keys: readonly Key[], nowMs: number): TokenC
   const [userId = '', scopeId = '', applicationCredentialId = '', ...auditIds] = texts
   const kind = scopeKinds[plain[14]!]
   const expiresAtMs = plain.readUIntBE(7, 6)
-  if (plain[0] !== 1 || kind === undefined || expiresAtMs <= nowMs) unauthenticated()
+  if (plain[0] !== layouts[as] || kind === undefined || expiresAtMs <= nowMs) unauthenticated()
   return {
     userId,
     scope: kind === 'system' || kind === 'unscoped' ? { kind } : { kind, id: scopeId },

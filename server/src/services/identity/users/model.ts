@@ -1,4 +1,4 @@
-import { and, type Db, eq, inArray, isDuplicate, type SQL, sql, type Tx } from '#lib/db.ts'
+import { and, type Db, desc, eq, inArray, isDuplicate, notInArray, type SQL, sql, type Tx } from '#lib/db.ts'
 import { emit } from '#lib/event.ts'
 import { bug, conflict, notFound } from '#lib/fault.ts'
 import { listPage, type Page } from '#lib/http/page.ts'
@@ -71,23 +71,30 @@ export async function listUsers(db: Db, filter: UserFilter, page: Page): Promise
   return { rows: await withPasswords(db, rows), more }
 }
 
+/** `kept`: how many of a user's passwords stay, this one included. */
+export interface NewPassword {
+  hash: string
+  expiresAt: Date | null
+  kept: number
+}
+
 export type NewUser = Pick<
   User,
   'domainId' | 'name' | 'enabled' | 'defaultProjectId' | 'description' | 'email' | 'options' | 'extra'
-> & { passwordHash: string | undefined }
+> & { password: NewPassword | undefined }
 
 /** Throws conflict for a name in use. */
 export async function insertUser(tx: Tx, spec: NewUser): Promise<UserRow> {
-  const { passwordHash, ...fields } = spec
+  const { password: first, ...fields } = spec
   const row = await unique(tx, fields.name, (inner) =>
     inner
       .insert(user)
       .values({ ...fields, name: fields.name.trim(), id: newHexId() })
       .returning(),
   )
-  if (passwordHash !== undefined) await tx.insert(password).values({ userId: row.id, hash: passwordHash })
+  if (first) await replacePassword(tx, row.id, first, false)
   await emit(tx, { type: 'user.created', resourceId: row.id })
-  return { ...row, passwordExpiresAt: null }
+  return { ...row, passwordExpiresAt: first?.expiresAt ?? null }
 }
 
 export type UserChange = Partial<
@@ -99,10 +106,15 @@ export async function updateUser(
   tx: Tx,
   row: User,
   change: UserChange,
-  passwordHash: string | null | undefined,
+  next: NewPassword | null | undefined,
 ): Promise<UserRow> {
-  const voids = passwordHash !== undefined || (change.enabled === false && row.enabled)
-  const fields = { ...change, ...(voids && { tokensValidFrom: fromNow() }) }
+  const voids = next !== undefined || (change.enabled === false && row.enabled)
+  const fields = {
+    ...change,
+    ...(voids && { tokensValidFrom: fromNow() }),
+    // who is enabled again, or given a new password, is no longer locked out, and is active from today
+    ...((next || change.enabled === true) && { failedAuthCount: 0, failedAuthAt: null, lastActiveAt: today() }),
+  }
   if (Object.keys(fields).length > 0) {
     await unique(tx, change.name ?? row.name, (inner) =>
       inner
@@ -112,24 +124,32 @@ export async function updateUser(
         .returning(),
     )
   }
-  if (passwordHash !== undefined) await replacePassword(tx, row.id, passwordHash, false)
+  if (next !== undefined) await replacePassword(tx, row.id, next, false)
   await emit(tx, { type: 'user.updated', resourceId: row.id })
   return getUser(tx, row.id)
 }
 
+const today = () => new Date().toISOString().slice(0, 10)
 // The instant after this one: a token issued within the same millisecond as the change is void.
 const fromNow = () => new Date(Date.now() + 1)
 
 /** The user's own change of password; their tokens end. */
-export async function changePassword(tx: Tx, userId: string, hash: string): Promise<void> {
+export async function changePassword(tx: Tx, userId: string, next: NewPassword): Promise<void> {
   await tx.update(user).set({ tokensValidFrom: fromNow() }).where(eq(user.id, userId))
-  await replacePassword(tx, userId, hash, true)
+  await replacePassword(tx, userId, next, true)
   await emit(tx, { type: 'user.password_changed', resourceId: userId })
 }
 
-async function replacePassword(tx: Tx, userId: string, hash: string | null, selfService: boolean): Promise<void> {
-  await tx.delete(password).where(eq(password.userId, userId))
-  if (hash !== null) await tx.insert(password).values({ userId, hash, selfService })
+async function replacePassword(tx: Tx, userId: string, next: NewPassword | null, selfService: boolean): Promise<void> {
+  const ofUser = eq(password.userId, userId)
+  if (next === null) {
+    await tx.delete(password).where(ofUser)
+    return
+  }
+  const { kept, ...fields } = next
+  await tx.insert(password).values({ userId, ...fields, selfService })
+  const newest = tx.select({ id: password.id }).from(password).where(ofUser).orderBy(desc(password.id)).limit(kept)
+  await tx.delete(password).where(and(ofUser, notInArray(password.id, newest)))
 }
 
 async function unique(tx: Tx, name: string, work: (inner: Tx) => Promise<User[]>): Promise<User> {

@@ -1,27 +1,59 @@
-import type { Database } from '#lib/db.ts'
+import type { Config } from '#lib/config.ts'
 import { desc, eq } from '#lib/db.ts'
-import { forbidden, invalid, unauthenticated } from '#lib/fault.ts'
+import { invalid, unauthenticated } from '#lib/fault.ts'
+import type { World } from '#lib/world.ts'
 import { change } from '../change.ts'
-import { password, user } from '../model.ts'
-import { changePassword } from './model.ts'
+import { password } from '../model.ts'
+import { failSignIn, findSignIn, requirePatience, stillOpen } from './sign-in.ts'
+import { changePassword, type NewPassword } from './model.ts'
+import { keptPasswords, passwordEnd, requireChangeable, requireForm } from './password-rules.ts'
 import { hashPassword, verifyPassword } from './password.ts'
+
+/** A password as it is kept. Throws invalid for one that does not have the required form. */
+export async function newPassword(
+  config: Config,
+  text: string,
+  options: Readonly<Record<string, unknown>>,
+  setBy: 'user' | 'admin',
+): Promise<NewPassword> {
+  requireForm(config, text)
+  return {
+    hash: await hashPassword(text),
+    expiresAt: passwordEnd(config, options, setBy),
+    kept: keptPasswords(config),
+  }
+}
 
 /**
  * A user's own change of password, proved by the old one, even if that has expired. Throws unauthenticated, the same for
- * an unknown user, a disabled one and a wrong password; forbidden when the password is locked.
+ * an unknown user, a disabled one and a wrong password, and counts as a failed sign-in then; invalid when the password is
+ * locked or the new one breaks a rule.
  */
-export async function changeOwnPassword(db: Database, userId: string, old: string, next: string): Promise<void> {
-  const [row] = await db
-    .select({ enabled: user.enabled, options: user.options, hash: password.hash })
-    .from(user)
-    .innerJoin(password, eq(password.userId, user.id))
-    .where(eq(user.id, userId))
-    .orderBy(desc(password.id))
-    .limit(1)
-  const right = await verifyPassword(old, row?.enabled ? row.hash : undefined)
-  if (!row || !right) return unauthenticated()
-  if (row.options['lock_password'] === true) forbidden('The password of this user is locked.')
+export async function changeOwnPassword(
+  world: World,
+  address: string,
+  userId: string,
+  old: string,
+  next: string,
+): Promise<void> {
+  const { db, config } = world
+  const found = await findSignIn(world, address, { id: userId })
+  requirePatience(config, found)
+  const right = await verifyPassword(old, found.open ? found.hash : undefined)
+  const { user } = found
+  if (!user || !right || !(await stillOpen(world, address, found)).open) {
+    await failSignIn(world, address, found)
+    return unauthenticated()
+  }
+  if (user.options['lock_password'] === true) invalid('The password of this user is locked: it cannot be changed.')
   if (old === next) invalid('The new password must be different from the old one.')
-  const hash = await hashPassword(next)
-  await change(db, (tx) => changePassword(tx, userId, hash))
+  const kept = await db
+    .select({ hash: password.hash, createdAt: password.createdAt, expiresAt: password.expiresAt })
+    .from(password)
+    .where(eq(password.userId, userId))
+    .orderBy(desc(password.id))
+    .limit(keptPasswords(config))
+  await requireChangeable(config, kept, next)
+  const fresh = await newPassword(config, next, user.options, 'user')
+  await change(db, (tx) => changePassword(tx, userId, fresh))
 }

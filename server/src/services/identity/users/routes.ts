@@ -13,8 +13,7 @@ import { projectView } from '../projects/views.ts'
 import { routeOn } from '../route-on.ts'
 import { readTime } from '../time.ts'
 import { findUser, getUser, insertUser, listUsers, removeUser, updateUser, type UserFilter } from './model.ts'
-import { changeOwnPassword } from './own-password.ts'
-import { hashPassword } from './password.ts'
+import { changeOwnPassword, newPassword } from './own-password.ts'
 import { aboutUser } from './policy.ts'
 import { ChangePassword, CreateUser, UpdateUser } from './schema.ts'
 import { userView } from './views.ts'
@@ -59,7 +58,7 @@ export const userRoutes = [
     target: async ({ body, actor }) => body.user.domain_id ?? domainOf(actor),
     policyTarget: (domainId) => aboutUser({ domainId }),
     async handle(req, domainId) {
-      const { db, body, view } = req
+      const { db, body, view, world } = req
       const {
         name,
         password,
@@ -73,7 +72,7 @@ export const userRoutes = [
       } = body.user
       if (!(await findDomain(db, domainId))) notFound('Domain', domainId)
       await requireDefaultProject(req, defaultProjectId)
-      const passwordHash = password ? await hashPassword(password) : undefined
+      const first = password ? await newPassword(world.config, password, options, 'admin') : undefined
       const row = await change(db, (tx) =>
         insertUser(tx, {
           domainId,
@@ -84,7 +83,7 @@ export const userRoutes = [
           email,
           options: mergeOptions({}, options),
           extra: ownAttributes(rest),
-          passwordHash,
+          password: first,
         }),
       )
       return userView.show(row, view)
@@ -116,8 +115,8 @@ export const userRoutes = [
     policy: 'identity:update_user',
     body: UpdateUser,
     ...on,
-    async handle(req, { id, domainId }) {
-      const { db, body, view } = req
+    async handle(req, { id, domainId, options: had }) {
+      const { db, body, view, world } = req
       const {
         name,
         password,
@@ -131,7 +130,10 @@ export const userRoutes = [
       } = body.user
       if (asked !== undefined && asked !== domainId) invalid('A user cannot be moved to another domain.')
       await requireDefaultProject(req, defaultProjectId)
-      const hash = password ? await hashPassword(password) : password
+      const next =
+        typeof password === 'string'
+          ? await newPassword(world.config, password, mergeOptions(had, options), 'admin')
+          : password
       const row = await change(db, async (tx) => {
         const before = await getUser(tx, id)
         const fields = given({
@@ -143,7 +145,7 @@ export const userRoutes = [
           options: options && mergeOptions(before.options, options),
           extra: Object.keys(rest).length > 0 ? mergeExtra(before.extra, rest) : undefined,
         })
-        return updateUser(tx, before, fields, hash)
+        return updateUser(tx, before, fields, next)
       })
       return userView.show(row, view)
     },
@@ -163,9 +165,9 @@ export const userRoutes = [
     path: '/users/:id/password',
     policy: 'public',
     body: ChangePassword,
-    async handle({ db, body, params }) {
+    async handle({ world, body, params, remoteAddress }) {
       const { original_password: original, password } = body.user
-      await changeOwnPassword(db, params['id']!, original, password)
+      await changeOwnPassword(world, remoteAddress, params['id']!, original, password)
     },
   }),
   routeOn({
