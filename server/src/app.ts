@@ -24,7 +24,7 @@ import {
   tokenReader,
 } from '#identity'
 import { auditService, makeRecorder, pruneAudit, type Recorder } from '#audit'
-import { computeReports, computeService, purgeServers, releaseOrphans } from '#compute'
+import { computeReports, computeService, purgeServers, releaseOrphans, removeOrphanMachines } from '#compute'
 import { imageService, openImage, sweepImages } from '#image'
 import { networkReports, networkService } from '#network'
 import { objectStoreService, startSweeping, swiftInfo } from '#object-store'
@@ -126,8 +126,10 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     try {
       const released = await releaseOrphans(db, config.region)
       if (released.length > 0) log.warn({ servers: released }, 'claims of servers that are gone were given back')
+      const removed = await removeOrphanMachines(db, drivers.compute, config.region, AbortSignal.timeout(30_000))
+      if (removed.length > 0) log.warn({ servers: removed }, 'machines of servers that are gone are being removed')
     } catch (error) {
-      log.warn({ err: error }, 'could not look for claims of servers that are gone')
+      log.warn({ err: error }, 'could not look for what servers that are gone have left')
     }
     await sweepImages(world).catch((error: unknown) => log.warn({ err: error }, 'could not sweep the images'))
   }

@@ -139,6 +139,17 @@ function promises(promise: (sentence: string, hold: Hold) => void): void {
     assert.equal(await rig.drivers.compute.ensureNoMachine(kept.id, rig.hosts[0], signal), 'gone')
   })
 
+  promise('lists the machines that are wished for, old ones alone when asked', async (rig, ready) => {
+    const { compute } = rig.drivers
+    const [kept, removed] = [machineSpec(), machineSpec()]
+    await ready(rig.hosts[0], kept)
+    await ready(rig.hosts[1], removed)
+    await ready.gone(removed.id, rig.hosts[1])
+    const listed = await compute.listMachines(0)
+    assert.deepEqual([listed.includes(kept.id), listed.includes(removed.id)], [true, false])
+    assert.ok(!(await compute.listMachines(3_600_000)).includes(kept.id))
+  })
+
   promise('makes a machine anew after it was removed', async (rig, ready) => {
     const spec = machineSpec()
     await ready(rig.hosts[0], spec)

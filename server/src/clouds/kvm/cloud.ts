@@ -12,7 +12,7 @@ import { type Keys, loadKeys } from './keys.ts'
 import { away } from './line.ts'
 import { connected } from './model.ts'
 import { agentService } from './routes.ts'
-import { ensureMachine, ensureNoMachine, findPlace } from './wishes.ts'
+import { ensureMachine, ensureNoMachine, findPlace, listWished } from './wishes.ts'
 
 export interface KvmOptions extends CloudReports {
   /** The bytes of an image, whoever owns it; undefined when there are none. */
@@ -51,6 +51,7 @@ export function kvmCloud(world: CloudWorld, options: KvmOptions): Cloud {
     },
     ensureMachine: (host, spec) => ensureMachine(db, region, host, spec),
     ensureNoMachine: (id) => ensureNoMachine(db, region, id),
+    listMachines: (olderThanMs) => listWished(db, region, olderThanMs),
     async consoleOutput(id, host, lines) {
       const answer = asConsoleOutput(await ask('machine.console', host, { machineId: id, lines }))
       return answer ? answer.output : unavailable(`The host ${host} answered something else than a console.`)

@@ -139,6 +139,14 @@ export async function ensureNoMachine(db: Database, region: string, id: string):
   return 'working'
 }
 
+/** See `ComputeDriver.listMachines`. A generation is the moment of the wish, or a little later. */
+export async function listWished(db: Db, region: string, olderThanMs: number): Promise<string[]> {
+  const rows = await db.rows<{ id: string }>(sql`
+    select distinct id from kvm_object where region = ${region} and kind = 'machine' and spec is not null
+      and generation <= extract(epoch from clock_timestamp()) * 1000 - ${olderThanMs}`)
+  return rows.map(({ id }) => id)
+}
+
 export interface WishRow {
   kind: 'machine' | 'network'
   id: string

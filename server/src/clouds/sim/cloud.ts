@@ -17,6 +17,7 @@ import {
   dropMachines,
   findMachines,
   holds,
+  listSettled,
   putMachines,
   type SimMachine,
   simMachine,
@@ -143,6 +144,7 @@ export function simCloud(world: CloudWorld, reports: CloudReports): SimCloud {
       await drop(id)
       return 'gone'
     },
+    listMachines: (olderThanMs) => listSettled(db, region, olderThanMs),
     async consoleOutput(id, host, lines) {
       broken.enter()
       return lastLines(bootLog(await requireThere(id, host)), lines)

@@ -98,6 +98,14 @@ export async function putMachines(tx: Tx, region: string, wishes: readonly Wish[
     })
 }
 
+/** See `ComputeDriver.listMachines`: a wish settles when it is made, or a little later. */
+export async function listSettled(db: Db, region: string, olderThanMs: number): Promise<string[]> {
+  const rows = await db.rows<{ id: string }>(sql`
+    select id from sim_machine
+    where region = ${region} and settled_at <= clock_timestamp() - ${olderThanMs} * interval '1 millisecond'`)
+  return rows.map(({ id }) => id)
+}
+
 /** Removes the machines; returns those that had NICs, with their hosts. */
 export async function dropMachines(tx: Tx, region: string, ids: readonly string[]): Promise<Set<string>> {
   const rows = await tx
