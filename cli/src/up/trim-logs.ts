@@ -26,5 +26,6 @@ export function trimLogs(folder: string): { stop(): void } {
     }
   }
   const timer = setInterval(() => void look().catch(() => {}), everyMs)
+  timer.unref() // a start that failed ends at once
   return { stop: () => clearInterval(timer) }
 }
