@@ -83,13 +83,12 @@ export async function store(
   const name = sr.object!
   const noneMatch = sr.header('if-none-match')
   if (noneMatch !== undefined && noneMatch.trim() !== '*') refuse(400, 'If-None-Match only supports *')
-  const before = (now: StoredObject | undefined) => {
-    if (noneMatch !== undefined && now) refuse(412)
-  }
+  // who sets no condition is not made to wait for another look
+  const before = noneMatch === undefined ? {} : { before: refuseExisting }
   const made = await sr.req.db.transaction(async (tx) => {
     await requireRoom(sr, state, container, bytes.size, tx)
     if (container.versions === 'stack' || container.versions === 'history') await archive(tx, sr.whose, container, name)
-    return putObject(tx, container, name, bytes, facts, { before, shared })
+    return putObject(tx, container, name, bytes, facts, { ...before, shared })
   })
   const headers: Record<string, string> = {
     ETag: facts.kind === 'slo' ? `"${bytes.etag}"` : bytes.etag,
@@ -97,6 +96,10 @@ export async function store(
   }
   if (container.versions === 'enabled') headers['X-Object-Version-Id'] = versionText(made.version)
   return { status: 201, headers }
+}
+
+function refuseExisting(now: StoredObject | undefined): void {
+  if (now) refuse(412)
 }
 
 /** Throws 413 when the quota of the container or the account does not have room; exact where `tx` is given. */
