@@ -6,6 +6,9 @@ const [socketPath = '', host = '', port = ''] = process.argv.slice(2)
 createServer((outer) => {
   const inner = connect(Number(port), host)
   outer.pipe(inner).pipe(outer)
-  outer.on('error', () => inner.destroy())
-  inner.on('error', () => outer.destroy())
+  outer.on('error', () => {})
+  inner.on('error', () => {})
+  // Also one that is still being opened: it must not get through later, when nobody waits for it any more.
+  outer.on('close', () => inner.destroy())
+  inner.on('close', () => outer.destroy())
 }).listen(socketPath, () => process.stdout.write('open\n'))
