@@ -1,5 +1,5 @@
-import { and, type Db, eq } from '#lib/db.ts'
-import { unauthenticated } from '#lib/fault.ts'
+import { and, type Db, eq, sql } from '#lib/db.ts'
+import { invalid, unauthenticated } from '#lib/fault.ts'
 import { project, user } from '../model.ts'
 import { type DomainRef, findDomainId, wrong } from './methods.ts'
 import { rolesOf } from './roles-of.ts'
@@ -28,11 +28,15 @@ export async function findScope(db: Db, scope: ScopeRequest): Promise<TokenClaim
   }
   const { id, name, domain } = scope.project
   if (id !== undefined) return { kind: 'project', id }
-  const inDomain = (await findDomainId(db, domain)) ?? ''
+  if (domain?.id === undefined && domain?.name === undefined) return invalid('Expecting to find domain in project.')
+  const inDomain =
+    domain.id === undefined
+      ? sql`${project.domainId} = (select d.id from project d where d.is_domain and d.name = ${domain.name})`
+      : eq(project.domainId, domain.id)
   const [found] = await db
     .select({ id: project.id })
     .from(project)
-    .where(and(eq(project.name, name ?? ''), eq(project.domainId, inDomain), eq(project.isDomain, false)))
+    .where(and(eq(project.name, name ?? ''), inDomain, eq(project.isDomain, false)))
   return found ? { kind: 'project', id: found.id } : unauthenticated(wrong)
 }
 
