@@ -1,7 +1,6 @@
 // One Swift request, its path taken apart.
 import type { Request } from '#lib/http/route.ts'
 import { one } from '#lib/http/page.ts'
-import type { Container } from '../model.ts'
 import type { Whose } from '../containers.ts'
 import { fromHeader, refuse } from './answer.ts'
 
@@ -80,5 +79,3 @@ export function readObjectPath(value: string, header: string): { container: stri
   if (!match) refuse(412, `${header} header must be of the form <container name>/<object name>`)
   return { container: match[1]!, object: match[2]! }
 }
-
-export type Loaded = Container | undefined
