@@ -104,7 +104,8 @@ async function amidKills(cloud: Cloud, items: string[], work: (item: string) => 
 }
 
 async function strike(cloud: Cloud, victim: string): Promise<void> {
-  const pid = kill(cloud, victim)
+  // the death of another one may have taken it along: it is killed when it lives again
+  const pid = await until(`${victim} runs`, async () => kill(cloud, victim))
   if (victim === 'supervisor') await cloud.pileus('up', '--detach', '--sim', '100', '--processes', '2')
   await restarted(cloud, victim, pid)
 }
