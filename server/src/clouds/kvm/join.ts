@@ -13,7 +13,8 @@ export async function makeJoinToken(
   keys: Keys,
   wanted: { region: string; uses: number; seconds: number },
 ): Promise<{ token: string; id: string; expiresAt: Date }> {
-  const id = randomBytes(9).toString('base64url')
+  // hexadecimal: a token that began with a dash would be taken for a flag where it is typed
+  const id = randomBytes(9).toString('hex')
   const expiresAt = new Date(Date.now() + wanted.seconds * 1000)
   await tx.insert(kvmJoinToken).values({ id, region: wanted.region, usesLeft: wanted.uses, expiresAt })
   return { token: `${id}.${keys.joinSecret(id)}`, id, expiresAt }
