@@ -31,7 +31,10 @@ test('a token takes in one host, and the secret is nowhere in the database', asy
 test('no token looks like a flag of a command', async (t) => {
   const made = await kvmWorld(t)
   const tokens = await Promise.all(Array.from({ length: 256 }, () => made.token()))
-  assert.deepEqual(tokens.filter((token) => !/^[0-9a-f]{18}\.[\w-]+$/.test(token)), [])
+  assert.deepEqual(
+    tokens.filter((token) => !/^[0-9a-f]{18}\.[\w-]+$/.test(token)),
+    [],
+  )
 })
 
 test('a token for several hosts takes in so many', async (t) => {
