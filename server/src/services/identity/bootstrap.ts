@@ -3,7 +3,7 @@ import type { Service } from '#lib/http/route.ts'
 import { newHexId } from '#lib/id.ts'
 import { ensureCatalog } from './catalog/ensure.ts'
 import { impliedRole, password, project, role, roleAssignment, user } from './model.ts'
-import { ensureKey } from './keys.ts'
+import { ensureKey } from '#lib/key-ring.ts'
 import { hashPassword } from './users/password.ts'
 
 const rootDomain = 'default'

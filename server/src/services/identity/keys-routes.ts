@@ -3,7 +3,7 @@ import { route } from '#lib/http/route.ts'
 import { change } from './change.ts'
 import { resealCredentials } from './credentials/model.ts'
 import { resealConfig } from './domain-config/model.ts'
-import { addKey, dropOldKeys } from './keys.ts'
+import { addKey, dropOldKeys } from '#lib/key-ring.ts'
 import { resealOauth } from './oauth/model.ts'
 
 const hourMs = 3_600_000

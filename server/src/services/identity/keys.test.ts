@@ -4,7 +4,7 @@ import { makeApp } from '#app'
 import { openDatabase } from '#lib/db.ts'
 import { makeLog } from '#lib/log.ts'
 import { testCloud } from '#lib/testing/cloud.ts'
-import { addKey, dropOldKeys, readKeys } from './keys.ts'
+import { addKey, dropOldKeys, readKeys } from '#lib/key-ring.ts'
 import { asAdmin, made, passwordAuth, roleId, teammate, tokenFor, v3, withToken } from './testing.ts'
 
 test('new keys log nobody out, in no process, and credentials stay readable', async (t) => {

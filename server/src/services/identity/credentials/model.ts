@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { and, bytea, type Db, eq, integer, isDuplicate, jsonb, ne, pgTable, text, timestamp, type Tx } from '#lib/db.ts'
 import { bug, conflict, notFound } from '#lib/fault.ts'
 import { newHexId } from '#lib/id.ts'
-import { type Key, readKeys } from '../keys.ts'
-import { openText, sealText } from './sealed.ts'
+import { type Key, readKeys } from '#lib/key-ring.ts'
+import { openText, sealText } from '#lib/sealed.ts'
 
 const credential = pgTable('credential', {
   id: text().primaryKey(),

@@ -1,7 +1,7 @@
 import { and, type Db, eq, jsonb, pgTable, primaryKey, text, type Tx } from '#lib/db.ts'
 import { bug, forbidden, notFound } from '#lib/fault.ts'
-import { openText, sealText } from '../credentials/sealed.ts'
-import { readKeys } from '../keys.ts'
+import { openText, sealText } from '#lib/sealed.ts'
+import { readKeys } from '#lib/key-ring.ts'
 import { isGroup, isOption, isSecret } from './options.ts'
 
 const domainConfig = pgTable(

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { bytea, type Db, eq, integer, jsonb, lt, ne, pgTable, text, timestamp, type Tx } from '#lib/db.ts'
 import { bug, notFound } from '#lib/fault.ts'
-import { openText, sealText } from '../credentials/sealed.ts'
-import { type Key, readKeys } from '../keys.ts'
+import { openText, sealText } from '#lib/sealed.ts'
+import { type Key, readKeys } from '#lib/key-ring.ts'
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 const sealed = { keySerial: integer('key_serial').notNull(), secret: bytea().notNull() }

@@ -3,7 +3,7 @@
 import type { Actor } from '#lib/actor.ts'
 import { type Database, type Db, sql } from '#lib/db.ts'
 import { unauthenticated } from '#lib/fault.ts'
-import { type Key, readKeys } from '../keys.ts'
+import { type Key, readKeys } from '#lib/key-ring.ts'
 import { type Delegation, readDelegation } from './delegation.ts'
 import { readRoles, type RoleRef, type RoleRow, rolesSql } from './roles-of.ts'
 import { knowsKey, open, type TokenClaims } from './sealed.ts'

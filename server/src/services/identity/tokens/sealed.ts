@@ -2,7 +2,7 @@
 // query. Form: base64url of [key serial, 1 byte][iv, 12][ciphertext][tag, 16]; the plain text is written below.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { unauthenticated } from '#lib/fault.ts'
-import type { Key } from '../keys.ts'
+import type { Key } from '#lib/key-ring.ts'
 
 export const authMethods = [
   'password',

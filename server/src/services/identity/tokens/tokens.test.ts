@@ -4,7 +4,7 @@ import { makeApp } from '#app'
 import { openDatabase } from '#lib/db.ts'
 import { makeLog } from '#lib/log.ts'
 import { testCloud } from '#lib/testing/cloud.ts'
-import { readKeys } from '../keys.ts'
+import { readKeys } from '#lib/key-ring.ts'
 import {
   asAdmin,
   made,
