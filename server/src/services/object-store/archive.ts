@@ -4,22 +4,17 @@ import { Fault } from '#lib/fault.ts'
 import { findContainer, type Whose } from './containers.ts'
 import { lengthOf, nextName } from './names.ts'
 import { type Container, storedObject, type StoredObject } from './model.ts'
-import { emptyBytes, findObject, lockName, putObject, type Received, removeObject } from './store.ts'
+import { bytesOf, emptyBytes } from './store/bytes.ts'
+import { lockName } from './store/lock.ts'
+import { putObject } from './store/put.ts'
+import { findObject } from './store/read.ts'
+import { removeObject } from './store/remove.ts'
 
 const marker = 'application/x-deleted;swift_versions_deleted=1'
 
-/** Bytes of an object, to be those of another one too. */
-export function bytesOf(object: StoredObject): Received {
-  return {
-    size: object.size,
-    etag: object.etag,
-    data: object.extents ? null : (object.data ?? Buffer.alloc(0)),
-    extents: object.extents,
-  }
-}
 export function factsOf(object: StoredObject) {
-  const { contentType, metadata, headers, kind, manifest, checksums, deleteAt } = object
-  return { contentType, metadata, headers, kind, manifest, checksums, deleteAt }
+  const { contentType, metadata, headers, kind, manifest, deleteAt } = object
+  return { contentType, metadata, headers, kind, manifest, deleteAt }
 }
 
 const archivePrefix = (name: string) => `${lengthOf(name).toString(16).padStart(3, '0')}${name}/`

@@ -2,6 +2,7 @@
 // delimiter it jumps over each folder with one probe, however much is in it.
 import { type Db, type SQL, sql } from '#lib/db.ts'
 import type { Window } from './containers.ts'
+import { columns } from './model.ts'
 import { compareNames, lengthOf, nextName } from './names.ts'
 
 export interface ObjectWindow extends Window {
@@ -130,12 +131,12 @@ export async function listVersions(
   const order = page.reverse ? sql`o.name desc, o.version desc` : sql`o.name asc, o.version desc`
   const rows = await db.rows<Row>(sql`
     select ${shown}, null as subdir, o.delete_marker, o.latest from (
-      (select o.*, false as delete_marker, true as latest from object o
+      (select ${columns}, false as delete_marker, true as latest from object o
         where o.container_id = ${containerId} and ${first} and ${live} order by ${order} limit ${page.limit})
       union all
-      (select o.*, not exists (select from object c where c.container_id = o.container_id and c.name = o.name)
-          and o.version = (select max(v.version) from object_version v
-            where v.container_id = o.container_id and v.name = o.name) as latest
+      (select ${columns}, delete_marker,
+          not exists (select from object c where c.container_id = o.container_id and c.name = o.name) and o.version =
+            (select max(v.version) from object_version v where v.container_id = o.container_id and v.name = o.name) as latest
         from object_version o where o.container_id = ${containerId} and ${first} order by ${order} limit ${page.limit})
     ) o order by ${order} limit ${page.limit}`)
   return rows.map(asEntry)

@@ -3,11 +3,13 @@ import {
   bigint,
   boolean,
   bytea,
+  getColumns,
   integer,
   jsonb,
   pgTable,
   primaryKey,
   smallint,
+  sql,
   text,
   timestamp,
   uuid,
@@ -16,10 +18,19 @@ import {
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 type Texts = Record<string, string>
 
-/** A piece of an object's bytes, in order; `size` of the whole blob. */
+/** The class of bytes that nobody said anything about. */
+export const standard = 'STANDARD'
+
+/** How bytes are enciphered. Only what enciphers and deciphers looks into it; everything else carries it along. */
+export type Sealed = Record<string, unknown>
+
+/** A piece of an object's bytes, in order: the whole of a blob. */
 export interface Extent {
   blob: string
+  /** Of the bytes as the client knows them: enciphered, the blob may be larger. */
   size: number
+  backend: string
+  sealed?: Sealed
 }
 /** One segment of a static large object, by name: it is read when the object is. */
 export interface Segment {
@@ -65,6 +76,7 @@ export const objectContainer = pgTable('object_container', {
   writeAcl: text('write_acl'),
   versions: text({ enum: ['enabled', 'suspended', 'stack', 'history'] }),
   versionsLocation: text('versions_location'),
+  storageClass: text('storage_class'),
   createdAt: moment('created_at').notNull().defaultNow(),
   updatedAt: moment('updated_at').notNull().defaultNow(),
 })
@@ -99,12 +111,20 @@ const objectColumns = () => ({
   modifiedAt: moment('modified_at').notNull(),
   data: bytea(),
   extents: jsonb().$type<Extent[]>(),
+  storageClass: text('storage_class').notNull().default(standard),
+  sealed: jsonb().$type<Sealed>(),
 })
 
 export const storedObject = pgTable('object', objectColumns(), (t) => [
   primaryKey({ columns: [t.containerId, t.name] }),
 ])
 export type StoredObject = typeof storedObject.$inferSelect
+/** The columns that an object and an older version have in common; their order differs from table to table. */
+export const columns = sql.raw(
+  Object.values(getColumns(storedObject))
+    .map(({ name }) => `"${name}"`)
+    .join(', '),
+)
 
 export const objectVersion = pgTable(
   'object_version',
@@ -117,8 +137,10 @@ export const objectBlob = pgTable('object_blob', {
   id: uuid().primaryKey(),
   size: bigint({ mode: 'number' }).notNull(),
   refs: integer().notNull(),
+  backend: text().notNull(),
 })
 export const objectGarbage = pgTable('object_garbage', {
   id: uuid().primaryKey(),
   since: moment('since').notNull().defaultNow(),
+  backend: text().notNull(),
 })

@@ -8,7 +8,9 @@ import { test, type TestContext } from 'node:test'
 import { sql } from '#lib/db.ts'
 import { testCloud } from '#lib/testing/cloud.ts'
 import { findContainer } from './containers.ts'
-import { backendOf, putObject, receive } from './store.ts'
+import { backendOf } from './backends.ts'
+import { putObject } from './store/put.ts'
+import { receive } from './store/receive.ts'
 import { collectGarbage, expireObjects, sweepOrphans } from './sweep.ts'
 
 const projectId = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
@@ -21,7 +23,7 @@ async function cloudWithBox(t: TestContext) {
   await cloud.as('member').put(box)
   const blobs = async () => {
     const found: string[] = []
-    for await (const { id } of backendOf(cloud.app.world.config).list()) found.push(id)
+    for await (const { id } of backendOf(cloud.app.world.config, 'disk').list()) found.push(id)
     return found
   }
   return { cloud, data, world: cloud.app.world, member: cloud.as('member'), blobs }

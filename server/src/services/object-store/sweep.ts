@@ -2,8 +2,11 @@
 import { inArray, sql } from '#lib/db.ts'
 import { isUuid } from '#lib/id.ts'
 import type { World } from '#lib/world.ts'
+import type { Backend } from './backend/contract.ts'
+import { allBackends, backendOf } from './backends.ts'
 import { objectBlob, objectGarbage } from './model.ts'
-import { backendOf, onGarbage, removeObject } from './store.ts'
+import { onGarbage } from './store/blobs.ts'
+import { removeObject } from './store/remove.ts'
 
 const batch = 500
 const everyMs = 60_000
@@ -14,9 +17,9 @@ const orphanAgeMs = 3_600_000
 export async function collectGarbage(world: World): Promise<number> {
   let removed = 0
   for (;;) {
-    const rows = await world.db.select({ id: objectGarbage.id }).from(objectGarbage).limit(batch)
+    const rows = await world.db.select().from(objectGarbage).limit(batch)
     if (rows.length === 0) return removed
-    for (const { id } of rows) await backendOf(world.config).remove(id)
+    for (const { id, backend } of rows) await backendOf(world.config, backend).remove(id)
     await world.db.transaction((tx) =>
       tx.delete(objectGarbage).where(
         inArray(
@@ -31,7 +34,12 @@ export async function collectGarbage(world: World): Promise<number> {
 
 /** Removes what writers left that were killed before their object was visible, once it is older than `ageMs`. */
 export async function sweepOrphans(world: World, ageMs = orphanAgeMs): Promise<number> {
-  const backend = backendOf(world.config)
+  let removed = 0
+  for (const backend of allBackends(world.config)) removed += await sweepBackend(world, backend, ageMs)
+  return removed
+}
+
+async function sweepBackend(world: World, backend: Backend, ageMs: number): Promise<number> {
   let removed = 0
   let waiting: string[] = []
   const judge = async () => {

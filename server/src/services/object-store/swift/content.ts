@@ -6,7 +6,7 @@ import { BlobMissing } from '../backend/contract.ts'
 import { findContainer, type Whose } from '../containers.ts'
 import { listObjects } from '../listing.ts'
 import type { Segment, StoredObject } from '../model.ts'
-import { findObject, readBytes } from '../store.ts'
+import { findObject, readBytes } from '../store/read.ts'
 import { refuse } from './answer.ts'
 import { parseRanges, type Range } from './ranges.ts'
 

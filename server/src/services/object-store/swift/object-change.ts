@@ -1,17 +1,14 @@
 // POST, DELETE and COPY of an object.
 import { and, eq, sql } from '#lib/db.ts'
-import { bytesOf, factsOf, removeArchived } from '../archive.ts'
-import { type Container, storedObject, type StoredObject } from '../model.ts'
-import {
-  emptyBytes,
-  findObject,
-  lockName,
-  type ObjectFacts,
-  receive,
-  type Received,
-  removeObject,
-  removeVersion,
-} from '../store.ts'
+import { factsOf, removeArchived } from '../archive.ts'
+import { type Container, standard, storedObject, type StoredObject } from '../model.ts'
+import { bytesOf, emptyBytes, type Received } from '../store/bytes.ts'
+import { lockName } from '../store/lock.ts'
+import type { ObjectFacts } from '../store/put.ts'
+import { findObject } from '../store/read.ts'
+import { receive } from '../store/receive.ts'
+import { removeObject } from '../store/remove.ts'
+import { removeVersion } from '../store/versions.ts'
 import { requireAccess } from './access.ts'
 import { type Answer, httpDate, refuse, toHeader } from './answer.ts'
 import { isUnchanged } from './conditions.ts'
@@ -146,7 +143,7 @@ async function copy(sr: SwiftRequest, from: Place, to: Place): Promise<Answer> {
   const found = await findObject(sr.req.db, sourceState.container.id, from.object)
   if (!found) refuse(404)
   if (isUnchanged(sr, found)) refuse(412)
-  const { bytes, facts } = await copyOf(source, found)
+  const { bytes, facts } = await copyOf(source, found, state.container.storageClass ?? undefined)
   const asked = readFacts(target)
   const fresh = /^(true|1|yes|on|t|y)$/i.test(sr.header('x-fresh-metadata') ?? '')
   const given = sr.header('content-type')
@@ -175,19 +172,28 @@ async function copy(sr: SwiftRequest, from: Place, to: Place): Promise<Answer> {
 }
 
 /** What a copy is made of: the same blobs; for a manifest that is followed, the bytes of its segments. */
-async function copyOf(sr: SwiftRequest, found: StoredObject): Promise<{ bytes: Received; facts: ObjectFacts }> {
+async function copyOf(
+  sr: SwiftRequest,
+  found: StoredObject,
+  storageClass: string | undefined,
+): Promise<{ bytes: Received; facts: ObjectFacts }> {
   const facts = factsOf(found)
   const asManifest = sr.param('multipart-manifest') === 'get'
   const isLarge = found.kind === 'slo' || found.headers['x-object-manifest'] !== undefined
   if (!isLarge || asManifest) {
     if (found.kind === 'slo') return { bytes: { ...emptyBytes, size: found.size, etag: found.etag }, facts }
-    if (found.kind === 'symlink' && sr.param('symlink') !== 'get') return followed(sr, found)
-    return { bytes: bytesOf(found), facts }
+    if (found.kind === 'symlink' && sr.param('symlink') !== 'get') return followed(sr, found, storageClass)
+    const isElsewhere = found.kind === 'plain' && found.storageClass !== (storageClass ?? standard)
+    return isElsewhere ? wholeCopy(sr, sr.whose, found, storageClass) : { bytes: bytesOf(found), facts }
   }
-  return wholeCopy(sr, sr.whose, found)
+  return wholeCopy(sr, sr.whose, found, storageClass)
 }
 
-async function followed(sr: SwiftRequest, link: StoredObject): Promise<{ bytes: Received; facts: ObjectFacts }> {
+async function followed(
+  sr: SwiftRequest,
+  link: StoredObject,
+  storageClass: string | undefined,
+): Promise<{ bytes: Received; facts: ObjectFacts }> {
   const { target } = link.manifest as { target: { account: string; path: string } }
   const slash = target.path.indexOf('/')
   const whose = { region: sr.req.region, projectId: target.account }
@@ -196,10 +202,15 @@ async function followed(sr: SwiftRequest, link: StoredObject): Promise<{ bytes: 
   const found = state.container && (await findObject(sr.req.db, state.container.id, target.path.slice(slash + 1)))
   if (!found) refuse(404)
   if (found.kind === 'symlink') refuse(409, 'Links to links are not copied; copy their target.')
-  return wholeCopy(sr, whose, found)
+  return wholeCopy(sr, whose, found, storageClass)
 }
 
-async function wholeCopy(sr: SwiftRequest, whose: SwiftRequest['whose'], found: StoredObject) {
+async function wholeCopy(
+  sr: SwiftRequest,
+  whose: SwiftRequest['whose'],
+  found: StoredObject,
+  storageClass: string | undefined,
+) {
   const content = await contentOf(sr.req.world, whose, found)
   if (content.size > mostBytes) refuse(413, 'The object is larger than 5 GiB: copy its manifest instead.')
   const opened = await content.open({ start: 0, end: content.size - 1 })
@@ -207,7 +218,7 @@ async function wholeCopy(sr: SwiftRequest, whose: SwiftRequest['whose'], found: 
     if (Buffer.isBuffer(opened)) yield opened
     else yield* opened as AsyncIterable<Buffer>
   }
-  const bytes = await receive(sr.req.world, all())
+  const bytes = await receive(sr.req.world, all(), { storageClass })
   const { 'x-object-manifest': _, ...headers } = found.headers
   return { bytes, facts: { ...factsOf(found), headers, kind: 'plain' as const, manifest: null } }
 }

@@ -2,7 +2,7 @@
 import { first, sql } from '#lib/db.ts'
 import { findContainer } from '../containers.ts'
 import { type Container, type LinkTarget, objectVersion, type StoredObject } from '../model.ts'
-import { findObject } from '../store.ts'
+import { findObject } from '../store/read.ts'
 import { isAllowed, requireAccess } from './access.ts'
 import { type Answer, httpDate, refuse, timestampOf, toHeader } from './answer.ts'
 import { isUnchanged, rangeHolds } from './conditions.ts'

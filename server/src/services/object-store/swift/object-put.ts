@@ -5,7 +5,10 @@ import type { Tx } from '#lib/db.ts'
 import { archive } from '../archive.ts'
 import { accountUse, containerUse } from '../containers.ts'
 import type { Container, StoredObject } from '../model.ts'
-import { discard, emptyBytes, findObject, type ObjectFacts, putObject, receive, type Received } from '../store.ts'
+import { emptyBytes, type Received } from '../store/bytes.ts'
+import { type ObjectFacts, putObject } from '../store/put.ts'
+import { findObject } from '../store/read.ts'
+import { discard, receive } from '../store/receive.ts'
 import { requireAccess } from './access.ts'
 import { type Answer, httpDate, refuse } from './answer.ts'
 import { versionText } from './lists.ts'
@@ -42,7 +45,7 @@ export async function putBytes(
 ): Promise<Answer> {
   let received: Received
   try {
-    received = await receive(sr.req.world, limited(data))
+    received = await receive(sr.req.world, limited(data), { storageClass: state.container?.storageClass ?? undefined })
   } catch (error) {
     const { code } = error as { code?: unknown }
     if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') refuse(499, 'The client went away.')
@@ -53,7 +56,7 @@ export async function putBytes(
     if (expected && expected !== received.etag) refuse(422, 'The bytes are not those of the ETag.')
     return await store(sr, state, received, facts)
   } catch (error) {
-    await discard(sr.req.world, received)
+    await discard(sr.req.world, received, error)
     throw error
   }
 }

@@ -2,7 +2,7 @@
 import type { Entry } from '../listing.ts'
 import { listObjects } from '../listing.ts'
 import type { Container } from '../model.ts'
-import { findObject } from '../store.ts'
+import { findObject } from '../store/read.ts'
 import { isAllowed, requireAccess } from './access.ts'
 import { type Answer, escapeMarkup, refuse } from './answer.ts'
 import type { State } from './load.ts'

@@ -1,0 +1,76 @@
+// Bytes in: hashed as they pass, durable when it returns.
+import { createHash } from 'node:crypto'
+import { Fault } from '#lib/fault.ts'
+import { newId } from '#lib/id.ts'
+import type { World } from '#lib/world.ts'
+import { backendOf, backendOfClass } from '../backends.ts'
+import { type Extent, standard } from '../model.ts'
+import type { Digest, Received } from './bytes.ts'
+
+/** Bytes up to this size stand in the object's row: one write for the data and all that is said about it. */
+export const inlineBytes = 16 * 1024
+
+export interface ReceiveOptions {
+  /** Whose backend takes what does not stand in the row. */
+  storageClass?: string | undefined
+  /** Digests wanted besides md5, by the name they are kept under. */
+  checksums?: Record<string, Digest>
+}
+
+/** Takes bytes in. Whoever calls it stores them in an object or gives them back with `discard`. */
+export async function receive(
+  world: World,
+  data: AsyncIterable<Buffer>,
+  { storageClass = standard, checksums = {} }: ReceiveOptions = {},
+): Promise<Received> {
+  const backend = backendOfClass(world.config, storageClass)
+  const md5 = createHash('md5')
+  const digests = [md5, ...Object.values(checksums)]
+  const head: Buffer[] = []
+  let size = 0
+  const source = data[Symbol.asyncIterator]()
+  const take = (chunk: Buffer) => {
+    size += chunk.length
+    for (const each of digests) each.update(chunk)
+  }
+  let more = true
+  while (more && size <= inlineBytes) {
+    const got = await source.next()
+    if (got.done) more = false
+    else {
+      head.push(got.value)
+      take(got.value)
+    }
+  }
+  const made = (held: Pick<Received, 'data' | 'extents'>): Received => ({
+    ...held,
+    size,
+    etag: md5.digest('hex'),
+    storageClass,
+    checksums: Object.fromEntries(Object.entries(checksums).map(([name, each]) => [name, each.digest('base64')])),
+    sealed: null,
+  })
+  if (!more && size <= inlineBytes)
+    return made({ data: head.length === 1 ? head[0]! : Buffer.concat(head), extents: null })
+  const blob = newId()
+  async function* all(): AsyncIterable<Buffer> {
+    yield* head
+    for (;;) {
+      const got = await source.next()
+      if (got.done) return
+      take(got.value)
+      yield got.value
+    }
+  }
+  await backend.write(blob, all())
+  return made({ data: null, extents: [{ blob, size, backend: backend.name }] })
+}
+
+/**
+ * Gives back bytes that could not be stored because of that error. Only a Fault says for sure that nothing was committed:
+ * after a connection that broke the row may be there, so the bytes stay, and the sweeper looks whose they are.
+ */
+export async function discard(world: World, received: { extents: Extent[] | null }, because: unknown): Promise<void> {
+  if (!(because instanceof Fault)) return
+  for (const { blob, backend } of received.extents ?? []) await backendOf(world.config, backend).remove(blob)
+}
