@@ -5,6 +5,7 @@ import { catalogPolicies } from './catalog/policy.ts'
 import { credentialPolicies } from './credentials/policy.ts'
 import { domainPolicies } from './domains/policy.ts'
 import { endpointFilterPolicies } from './endpoint-filter/policy.ts'
+import { federationPolicies } from './federation/policy.ts'
 import { groupPolicies } from './groups/policy.ts'
 import { limitPolicies } from './limits/policy.ts'
 import { oauthPolicies } from './oauth/policy.ts'
@@ -31,6 +32,7 @@ export const identityPolicies = policies({
   ...credentialPolicies,
   ...domainPolicies,
   ...endpointFilterPolicies,
+  ...federationPolicies,
   ...groupPolicies,
   ...limitPolicies,
   // our own: new keys for tokens and credentials

@@ -13,6 +13,10 @@ import { domainConfigRoutes } from './domain-config/routes.ts'
 import { domainRoutes } from './domains/routes.ts'
 import { endpointFilterRoutes } from './endpoint-filter/routes.ts'
 import { endpointRoutes } from './endpoints/routes.ts'
+import { identityProviderRoutes } from './federation/identity-providers/routes.ts'
+import { mappingRoutes } from './federation/mappings/routes.ts'
+import { protocolRoutes } from './federation/protocols/routes.ts'
+import { serviceProviderRoutes } from './federation/service-providers/routes.ts'
 import { groupRoutes } from './groups/routes.ts'
 import { keyRoutes } from './keys-routes.ts'
 import { limitRoutes } from './limits/routes.ts'
@@ -113,6 +117,10 @@ export function identityService(reader: TokenReader, config: Config): Service {
       ...oauthConsumerRoutes,
       ...oauthRoutes,
       ...oauthTokenRoutes,
+      ...identityProviderRoutes,
+      ...mappingRoutes,
+      ...protocolRoutes,
+      ...serviceProviderRoutes,
       ...limitRoutes,
       ...keyRoutes,
       ...simpleCertRoutes,

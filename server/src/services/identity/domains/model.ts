@@ -2,6 +2,7 @@ import { and, type Db, eq, type SQL, sql, type Tx } from '#lib/db.ts'
 import { emit } from '#lib/event.ts'
 import { forbidden, notFound } from '#lib/fault.ts'
 import { listPage, type Page } from '#lib/http/page.ts'
+import { removeIdentityProvidersOf } from '../federation/identity-providers/model.ts'
 import { requireMutable } from '../immutable.ts'
 import { matching, type TextFilter } from '../matching.ts'
 import { group, type Project, project, role, user } from '../model.ts'
@@ -41,6 +42,7 @@ export async function deleteDomain(tx: Tx, row: Project): Promise<void> {
   requireMutable('domain', row)
   if (row.id === defaultDomainId) forbidden('The default domain cannot be deleted.')
   if (row.enabled) forbidden('Cannot delete a domain that is enabled: disable it first.')
+  await removeIdentityProvidersOf(tx, row.id)
   for (const each of await tx.select().from(user).where(eq(user.domainId, row.id))) await removeUser(tx, each)
   for (const each of await tx.select().from(group).where(eq(group.domainId, row.id))) {
     await tx.rows(sql`delete from role_assignment where actor_kind = 'group' and actor_id = ${each.id}`)
