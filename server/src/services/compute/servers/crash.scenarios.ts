@@ -89,6 +89,15 @@ export const crashScenarios: readonly CrashScenario[] = [
     'ACTIVE',
   ),
   scenario(
+    'a port of a server is deleted behind its back',
+    ['server.lose_port/takeTurn', 'server.interface/plug'],
+    async ({ cloud, id }) => {
+      const [nic] = (await cloud.as('member').get(`/compute/v2.1/servers/${id}/os-interface`)).json.interfaceAttachments
+      assert.equal((await cloud.as('member').delete(`/network/v2.0/ports/${nic.port_id}`)).status, 204)
+    },
+    'ACTIVE',
+  ),
+  scenario(
     'a port leaves a server',
     ['server.interface/plug'],
     async ({ cloud, id }) => {
