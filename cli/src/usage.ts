@@ -6,7 +6,7 @@ export const usage = `Pileus: a whole cloud in one program, with OpenStack's API
   ./pileus agent --join …     make this machine a host of a cloud
   ./pileus host token         a token that lets one machine join
   ./pileus task list|show ID  what is being done, step by step
-  ./pileus keys rotate        new keys for tokens and credentials; nobody is logged out
+  ./pileus keys rotate        new keys for tokens, credentials and objects; nobody is logged out
   ./pileus audit list|verify  who did what, and whether that record is untouched
   ./pileus test               set-up, all checks, and the end-to-end tests
 
@@ -64,7 +64,7 @@ ${data}
   --json                 the API's own answer
   --all                  list the tasks of every project (admin)
 `,
-  keys: `./pileus keys rotate [flags]: new keys for tokens and credentials. Old tokens stay good until they expire.
+  keys: `./pileus keys rotate [flags]: new keys for tokens, credentials and encrypted objects. Old tokens stay good until they expire.
 The user needs the role admin for the system, as the first user has.
 
 ${data}

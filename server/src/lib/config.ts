@@ -83,6 +83,10 @@ const Settings = Type.Object(
       minimum: 0,
       description: 'days that deleted servers stay in usage reports and history; 0: for ever',
     }),
+    objectEncryption: Type.Enum(['asked', 'all'], {
+      default: 'asked',
+      description: 'objects that are encrypted: those for which a request or a bucket asks, or all',
+    }),
     adminPassword: Type.String({ default: '', description: 'first start only: the password of user admin' }),
   },
   { additionalProperties: false },

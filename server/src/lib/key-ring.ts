@@ -15,7 +15,7 @@ const secret = pgTable(
   (t) => [primaryKey({ columns: [t.name, t.serial] })],
 )
 
-export type KeyName = 'token' | 'credential'
+export type KeyName = 'token' | 'credential' | 'object'
 export interface Key {
   serial: number // 1..255
   key: Buffer // 32 bytes

@@ -2,7 +2,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { Key } from '#lib/key-ring.ts'
 
-function sealBytes(bytes: Buffer, boundTo: string, { key }: Pick<Key, 'key'>): Buffer {
+export function sealBytes(bytes: Buffer, boundTo: string, { key }: Pick<Key, 'key'>): Buffer {
   const iv = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key, iv)
   cipher.setAAD(Buffer.from(boundTo))
@@ -10,7 +10,7 @@ function sealBytes(bytes: Buffer, boundTo: string, { key }: Pick<Key, 'key'>): B
 }
 
 /** Throws an Error when it was not sealed by this key for this purpose. */
-function openBytes(sealed: Buffer, boundTo: string, { key }: Pick<Key, 'key'>): Buffer {
+export function openBytes(sealed: Buffer, boundTo: string, { key }: Pick<Key, 'key'>): Buffer {
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12), { authTagLength: 16 })
   decipher.setAAD(Buffer.from(boundTo))
   decipher.setAuthTag(sealed.subarray(-16))

@@ -1,5 +1,6 @@
 // New keys without logging anyone out: an extension of our own, for `pileus keys rotate`.
 import { route } from '#lib/http/route.ts'
+import { emit } from '#lib/event.ts'
 import { change } from './change.ts'
 import { resealCredentials } from './credentials/model.ts'
 import { resealConfig } from './domain-config/model.ts'
@@ -22,6 +23,8 @@ export const keyRoutes = [
         const resealed = (await resealCredentials(tx)) + (await resealConfig(tx)) + (await resealOauth(tx))
         // whoever seals at this moment with the old key is met by the next change of keys
         await dropOldKeys(tx, 'credential', hourMs)
+        // services above keep keys of their own
+        await emit(tx, { type: 'keys.rotated', resourceId: 'keys', region: world.config.region })
         return { keys: { token, credential, resealed } }
       })
     },

@@ -14,6 +14,7 @@ import {
   timestamp,
   uuid,
 } from '#lib/db.ts'
+import type { BlobSeal, DefaultEncryption, Sealed } from './encryption/sealed.ts'
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 type Texts = Record<string, string>
@@ -21,16 +22,13 @@ type Texts = Record<string, string>
 /** The class of bytes that nobody said anything about. */
 export const standard = 'STANDARD'
 
-/** How bytes are enciphered. Only what enciphers and deciphers looks into it; everything else carries it along. */
-export type Sealed = Record<string, unknown>
-
 /** A piece of an object's bytes, in order: the whole of a blob. */
 export interface Extent {
   blob: string
   /** Of the bytes as the client knows them: enciphered, the blob may be larger. */
   size: number
   backend: string
-  sealed?: Sealed
+  sealed?: BlobSeal
 }
 /** One segment of a static large object, by name: it is read when the object is. */
 export interface Segment {
@@ -77,6 +75,7 @@ export const objectContainer = pgTable('object_container', {
   versions: text({ enum: ['enabled', 'suspended', 'stack', 'history'] }),
   versionsLocation: text('versions_location'),
   storageClass: text('storage_class'),
+  encryption: jsonb().$type<DefaultEncryption>(),
   createdAt: moment('created_at').notNull().defaultNow(),
   updatedAt: moment('updated_at').notNull().defaultNow(),
 })

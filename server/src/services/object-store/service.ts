@@ -1,4 +1,6 @@
 import { reply, route, type Method, type Route, type Service } from '#lib/http/route.ts'
+import { bug } from '#lib/fault.ts'
+import { rotateObjectKeys } from './encryption/renew.ts'
 import { objectStorePolicies } from './policy.ts'
 import { errorPage, statusOfFault, transactionId } from './swift/answer.ts'
 import { handleSwift } from './swift/dispatch.ts'
@@ -20,6 +22,9 @@ export const objectStoreService: Service = {
   catalog: [{ type: 'object-store', name: 'swift', path: '/object-store/v1/AUTH_$(project_id)s' }],
   uuidParams: false,
   policies: objectStorePolicies,
+  subscriptions: {
+    'keys.rotated': (tx, { region }) => rotateObjectKeys(tx, region ?? bug('keys are rotated in a region')),
+  },
   envelope(fault, status) {
     const id = transactionId()
     return {

@@ -4,6 +4,7 @@ import { isUuid } from '#lib/id.ts'
 import type { World } from '#lib/world.ts'
 import type { Backend } from './backend/contract.ts'
 import { allBackends, backendOf } from './backends.ts'
+import { destroyDueKeys } from './encryption/project-keys.ts'
 import { objectBlob, objectGarbage } from './model.ts'
 import { onGarbage } from './store/blobs.ts'
 import { removeObject } from './store/remove.ts'
@@ -94,6 +95,7 @@ export function startSweeping(world: World): () => Promise<void> {
   const round = () => {
     running ??= (async () => {
       await expireObjects(world)
+      await destroyDueKeys(world.db)
       await collectGarbage(world)
       if (rounds++ % 60 === 0) await sweepOrphans(world)
     })()

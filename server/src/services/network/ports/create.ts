@@ -27,7 +27,6 @@ export interface NewPort extends Partial<
     | 'host'
     | 'wired'
     | 'madeForServer'
-    | 'attached'
     | 'devicePlace'
     | 'deviceTag'
     | 'tags'

@@ -1,6 +1,7 @@
 // Which blobs are somebody's: counted, so that copies share them.
 import { eq, sql, type Tx } from '#lib/db.ts'
 import { Fault } from '#lib/fault.ts'
+import { sealedSize } from '../encryption/format.ts'
 import { type Extent, objectBlob, objectGarbage } from '../model.ts'
 
 // in one order everywhere, so that two copies never wait for each other
@@ -9,7 +10,10 @@ const inOrder = (extents: Extent[]) => extents.toSorted((a, b) => (a.blob < b.bl
 /** One more object refers to these. `shared`: others do already. Throws conflict when those have let go meanwhile. */
 export async function holdBlobs(tx: Tx, extents: Extent[], shared: boolean): Promise<void> {
   if (!shared) {
-    await tx.insert(objectBlob).values(extents.map(({ blob, size, backend }) => ({ id: blob, size, backend, refs: 1 })))
+    const rows = extents.map(({ blob, size, backend, sealed }) => {
+      return { id: blob, size: sealed ? sealedSize(size) : size, backend, refs: 1 }
+    })
+    await tx.insert(objectBlob).values(rows)
     return
   }
   for (const { blob } of inOrder(extents)) {

@@ -1,6 +1,7 @@
 // Bytes that were taken in, and that no object holds yet.
 import { createHash } from 'node:crypto'
-import { type Extent, type Sealed, standard, type StoredObject } from '../model.ts'
+import type { Sealed } from '../encryption/sealed.ts'
+import { type Extent, standard, type StoredObject } from '../model.ts'
 
 /** A further digest of the same bytes, computed as they pass; `createHash` makes one. */
 export interface Digest {
@@ -13,12 +14,14 @@ export interface Received {
   /** Of the bytes as the client knows them, whatever is stored. */
   size: number
   etag: string
+  /** Of bytes that were just taken in: the etag need not be it. */
+  md5?: string
   data: Buffer | null
   extents: Extent[] | null
   storageClass: string
   /** Algorithm → digest in base64. */
   checksums: Record<string, string>
-  /** How `data` is enciphered, and what is told about it; each extent says the same of its blob. */
+  /** How the bytes are encrypted: their data key, for `data` and for the blobs of all extents. */
   sealed: Sealed | null
 }
 

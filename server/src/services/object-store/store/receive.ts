@@ -1,9 +1,11 @@
 // Bytes in: hashed as they pass, durable when it returns.
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { Fault } from '#lib/fault.ts'
 import { newId } from '#lib/id.ts'
 import type { World } from '#lib/world.ts'
 import { backendOf, backendOfClass } from '../backends.ts'
+import { sealSegments, sealSingle } from '../encryption/format.ts'
+import { newBlobSeal, type Sealing } from '../encryption/sealing.ts'
 import { type Extent, standard } from '../model.ts'
 import type { Digest, Received } from './bytes.ts'
 
@@ -15,13 +17,15 @@ export interface ReceiveOptions {
   storageClass?: string | undefined
   /** Digests wanted besides md5, by the name they are kept under. */
   checksums?: Record<string, Digest>
+  /** What to encrypt with; see encryption/sealing.ts. */
+  sealing?: Sealing | undefined
 }
 
 /** Takes bytes in. Whoever calls it stores them in an object or gives them back with `discard`. */
 export async function receive(
   world: World,
   data: AsyncIterable<Buffer>,
-  { storageClass = standard, checksums = {} }: ReceiveOptions = {},
+  { storageClass = standard, checksums = {}, sealing }: ReceiveOptions = {},
 ): Promise<Received> {
   const backend = backendOfClass(world.config, storageClass)
   const md5 = createHash('md5')
@@ -42,16 +46,25 @@ export async function receive(
       take(got.value)
     }
   }
-  const made = (held: Pick<Received, 'data' | 'extents'>): Received => ({
-    ...held,
-    size,
-    etag: md5.digest('hex'),
-    storageClass,
-    checksums: Object.fromEntries(Object.entries(checksums).map(([name, each]) => [name, each.digest('base64')])),
-    sealed: null,
-  })
-  if (!more && size <= inlineBytes)
-    return made({ data: head.length === 1 ? head[0]! : Buffer.concat(head), extents: null })
+  const seal = sealing && newBlobSeal(sealing)
+  const made = (held: Pick<Received, 'data' | 'extents' | 'sealed'>): Received => {
+    const digest = md5.digest('hex')
+    const named = Object.entries(checksums).map(([name, each]) => [name, each.digest('base64')])
+    return {
+      ...held,
+      size,
+      etag: sealing?.opaqueEtag ? randomBytes(16).toString('hex') : digest,
+      md5: digest,
+      storageClass,
+      checksums: Object.fromEntries(named) as Record<string, string>,
+    }
+  }
+  if (!more && size <= inlineBytes) {
+    const plain = head.length === 1 ? head[0]! : Buffer.concat(head)
+    if (!seal) return made({ data: plain, extents: null, sealed: null })
+    const sealed = { ...sealing.sealed, ...seal.beside }
+    return made({ data: sealSingle(plain, seal.key), extents: null, sealed })
+  }
   const blob = newId()
   async function* all(): AsyncIterable<Buffer> {
     yield* head
@@ -62,8 +75,9 @@ export async function receive(
       yield got.value
     }
   }
-  await backend.write(blob, all())
-  return made({ data: null, extents: [{ blob, size, backend: backend.name }] })
+  await backend.write(blob, seal ? sealSegments(all(), seal.key) : all())
+  const extent: Extent = { blob, size, backend: backend.name, ...(seal && { sealed: seal.beside }) }
+  return made({ data: null, extents: [extent], sealed: sealing?.sealed ?? null })
 }
 
 /**

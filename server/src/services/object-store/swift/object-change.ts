@@ -1,12 +1,14 @@
 // POST, DELETE and COPY of an object.
 import { and, eq, sql } from '#lib/db.ts'
 import { factsOf, removeArchived } from '../archive.ts'
-import { standard, storedObject, type StoredObject } from '../model.ts'
-import { bytesOf, emptyBytes, type Received } from '../store/bytes.ts'
+import { copyBytes } from '../encryption/copy.ts'
+import { defaultEncryption } from '../encryption/default.ts'
+import { type Container, standard, storedObject, type StoredObject } from '../model.ts'
+import { emptyBytes, type Received } from '../store/bytes.ts'
 import { lockName } from '../store/lock.ts'
 import type { ObjectFacts } from '../store/put.ts'
 import { findObject } from '../store/read.ts'
-import { receive } from '../store/receive.ts'
+import { discard, receive } from '../store/receive.ts'
 import { removeObject } from '../store/remove.ts'
 import { removeVersion } from '../store/versions.ts'
 import { requireAccess } from './access.ts'
@@ -16,7 +18,7 @@ import { contentOf } from './content.ts'
 import { readVersion, versionText } from './lists.ts'
 import { loadState, type State } from './load.ts'
 import { metadataHeaders, readDeleteAt, readKeptHeaders } from './metadata.ts'
-import { mostBytes, readFacts, store } from './object-put.ts'
+import { mostBytes, optionsInto, readFacts, store } from './object-put.ts'
 import { objectHeaders } from './object-get.ts'
 import { readObjectPath, requireNames, type SwiftRequest } from './request.ts'
 
@@ -55,6 +57,7 @@ export async function deleteObject(sr: SwiftRequest, state: State): Promise<Answ
   if (!container) refuse(404)
   const name = sr.object!
   const asked = sr.param('version-id')
+  if (sr.param('multipart-manifest') === 'delete') await deleteSegments(sr, container, name)
   const headers: Record<string, string> = {}
   await sr.req.db.transaction(async (tx) => {
     if (asked !== undefined) {
@@ -76,6 +79,19 @@ export async function deleteObject(sr: SwiftRequest, state: State): Promise<Answ
     } else await removeObject(tx, container, name, before)
   })
   return { status: 204, headers }
+}
+
+async function deleteSegments(sr: SwiftRequest, container: Container, name: string): Promise<void> {
+  const found = await findObject(sr.req.db, container.id, name)
+  if (!found?.manifest || !('segments' in found.manifest)) return
+  for (const { path, data } of found.manifest.segments) {
+    if (data !== undefined) continue
+    const slash = path.indexOf('/', 1)
+    const state = await loadState(sr.req.world, sr.whose, path.slice(1, slash))
+    requireAccess(sr, 'object-write', state.container)
+    const box = state.container
+    if (box) await sr.req.db.transaction((tx) => removeObject(tx, box, path.slice(slash + 1)))
+  }
 }
 
 /** COPY: from this object to `Destination`. */
@@ -129,7 +145,7 @@ async function copy(sr: SwiftRequest, from: Place, to: Place): Promise<Answer> {
   const found = await findObject(sr.req.db, sourceState.container.id, from.object)
   if (!found) refuse(404)
   if (isUnchanged(sr, found)) refuse(412)
-  const { bytes, facts } = await copyOf(source, found, state.container.storageClass ?? undefined)
+  const { bytes, facts } = await copyOf(source, found, { sr: target, state })
   const asked = readFacts(target)
   const fresh = /^(true|1|yes|on|t|y)$/i.test(sr.header('x-fresh-metadata') ?? '')
   const given = sr.header('content-type')
@@ -140,7 +156,11 @@ async function copy(sr: SwiftRequest, from: Place, to: Place): Promise<Answer> {
     headers: fresh ? asked.headers : { ...facts.headers, ...asked.headers },
     deleteAt: asked.deleteAt ?? (fresh ? null : (facts.deleteAt ?? null)),
   }
-  const answer = await store(target, state, bytes, merged, bytes.extents !== null && bytes.extents === found.extents)
+  const shared = bytes.extents !== null && bytes.extents === found.extents
+  const answer = await store(target, state, bytes, merged, shared).catch(async (error: unknown) => {
+    if (!shared) await discard(sr.req.world, bytes, error)
+    throw error
+  })
   const shown = { ...found, ...merged, manifest: merged.manifest ?? null } as StoredObject
   const about = objectHeaders(sr, shown, answer.headers['ETag']!)
   for (const name of ['Last-Modified', 'X-Timestamp', 'Content-Type', 'Accept-Ranges']) delete about[name]
@@ -157,28 +177,42 @@ async function copy(sr: SwiftRequest, from: Place, to: Place): Promise<Answer> {
   }
 }
 
-/** What a copy is made of: the same blobs; for a manifest that is followed, the bytes of its segments. */
+interface Into {
+  sr: SwiftRequest
+  state: State
+}
+
+/** What a copy is made of: the same blobs, where they may be the same; for a manifest that is followed, the bytes of its segments. */
 async function copyOf(
   sr: SwiftRequest,
   found: StoredObject,
-  storageClass: string | undefined,
+  into: Into,
 ): Promise<{ bytes: Received; facts: ObjectFacts }> {
   const facts = factsOf(found)
   const asManifest = sr.param('multipart-manifest') === 'get'
   const isLarge = found.kind === 'slo' || found.headers['x-object-manifest'] !== undefined
   if (!isLarge || asManifest) {
     if (found.kind === 'slo') return { bytes: { ...emptyBytes, size: found.size, etag: found.etag }, facts }
-    if (found.kind === 'symlink' && sr.param('symlink') !== 'get') return followed(sr, found, storageClass)
-    const isElsewhere = found.kind === 'plain' && found.storageClass !== (storageClass ?? standard)
-    return isElsewhere ? wholeCopy(sr, sr.whose, found, storageClass) : { bytes: bytesOf(found), facts }
+    if (found.kind === 'symlink' && sr.param('symlink') !== 'get') return followed(sr, found, into)
+    const { world } = sr.req
+    const container = into.state.container!
+    const storageClass = container.storageClass ?? standard
+    const { bytes } = await copyBytes(world, found, {
+      whose: into.sr.whose,
+      wish: defaultEncryption(world, container),
+      plainEtag: true,
+      storageClass,
+      anew: found.kind === 'plain' && found.storageClass !== storageClass,
+    })
+    return { bytes, facts }
   }
-  return wholeCopy(sr, sr.whose, found, storageClass)
+  return wholeCopy(sr, sr.whose, found, into)
 }
 
 async function followed(
   sr: SwiftRequest,
   link: StoredObject,
-  storageClass: string | undefined,
+  into: Into,
 ): Promise<{ bytes: Received; facts: ObjectFacts }> {
   const { target } = link.manifest as { target: { account: string; path: string } }
   const slash = target.path.indexOf('/')
@@ -188,15 +222,10 @@ async function followed(
   const found = state.container && (await findObject(sr.req.db, state.container.id, target.path.slice(slash + 1)))
   if (!found) refuse(404)
   if (found.kind === 'symlink') refuse(409, 'Links to links are not copied; copy their target.')
-  return wholeCopy(sr, whose, found, storageClass)
+  return wholeCopy(sr, whose, found, into)
 }
 
-async function wholeCopy(
-  sr: SwiftRequest,
-  whose: SwiftRequest['whose'],
-  found: StoredObject,
-  storageClass: string | undefined,
-) {
+async function wholeCopy(sr: SwiftRequest, whose: SwiftRequest['whose'], found: StoredObject, into: Into) {
   const content = await contentOf(sr.req.world, whose, found)
   if (content.size > mostBytes) refuse(413, 'The object is larger than 5 GiB: copy its manifest instead.')
   const opened = await content.open({ start: 0, end: content.size - 1 })
@@ -204,7 +233,7 @@ async function wholeCopy(
     if (Buffer.isBuffer(opened)) yield opened
     else yield* opened as AsyncIterable<Buffer>
   }
-  const bytes = await receive(sr.req.world, all(), { storageClass })
+  const bytes = await receive(sr.req.world, all(), await optionsInto(into.sr, into.state))
   const { 'x-object-manifest': _, ...headers } = found.headers
   return { bytes, facts: { ...factsOf(found), headers, kind: 'plain' as const, manifest: null } }
 }

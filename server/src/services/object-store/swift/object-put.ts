@@ -4,11 +4,12 @@ import { extname } from 'node:path/posix'
 import type { Tx } from '#lib/db.ts'
 import { archive } from '../archive.ts'
 import { accountUse, containerUse } from '../containers.ts'
+import { sealingByDefault } from '../encryption/default.ts'
 import type { Container, StoredObject } from '../model.ts'
 import { emptyBytes, type Received } from '../store/bytes.ts'
 import { type ObjectFacts, putObject } from '../store/put.ts'
 import { findObject } from '../store/read.ts'
-import { discard, receive } from '../store/receive.ts'
+import { discard, receive, type ReceiveOptions } from '../store/receive.ts'
 import { requireAccess } from './access.ts'
 import { type Answer, httpDate, refuse } from './answer.ts'
 import { versionText } from './lists.ts'
@@ -36,19 +37,13 @@ export async function writeObject(sr: SwiftRequest, state: State): Promise<Answe
   return putBytes(sr, state, sr.req.stream, facts)
 }
 
-/** A plain object of these bytes, which are `length` as far as is known. */
-export async function writeBytes(
-  sr: SwiftRequest,
-  state: State,
-  data: AsyncIterable<Buffer>,
-  length: number,
-): Promise<Answer> {
-  requireAccess(sr, 'object-write', state.container)
-  requireNames(sr)
-  if (!state.container) refuse(404)
-  const facts = readFacts(sr)
-  await requireRoom(sr, state, state.container, length)
-  return putBytes(sr, state, data, facts)
+/** How bytes are taken in that are to lie in this container. */
+export async function optionsInto(sr: SwiftRequest, { container }: State): Promise<ReceiveOptions> {
+  if (!container) return {}
+  return {
+    storageClass: container.storageClass ?? undefined,
+    sealing: await sealingByDefault(sr.req.world, sr.whose, container),
+  }
 }
 
 /** Takes the bytes and stores them; gives them back when they may not be stored. */
@@ -60,7 +55,7 @@ export async function putBytes(
 ): Promise<Answer> {
   let received: Received
   try {
-    received = await receive(sr.req.world, limited(data), { storageClass: state.container?.storageClass ?? undefined })
+    received = await receive(sr.req.world, limited(data), await optionsInto(sr, state))
   } catch (error) {
     const { code } = error as { code?: unknown }
     if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') refuse(499, 'The client went away.')

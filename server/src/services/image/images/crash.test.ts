@@ -1,4 +1,0 @@
-import { crashTests } from '#lib/testing/crash.ts'
-import { crashScenarios } from './crash.scenarios.ts'
-
-crashTests(crashScenarios)
