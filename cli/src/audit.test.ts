@@ -21,7 +21,9 @@ async function against(t: TestContext, args: string[], answer: unknown): Promise
       asked.push({ method: req.method ?? '', url: req.url ?? '', scope: auth?.scope })
       if (auth) {
         const project = JSON.stringify(auth.scope).includes('project') ? { id: 'p' } : undefined
-        res.writeHead(201, { 'x-subject-token': 'token' }).end(JSON.stringify({ token: { project } }))
+        res
+          .writeHead(201, { 'x-subject-token': 'token' })
+          .end(JSON.stringify({ token: { user: { id: 'u' }, project } }))
       } else res.end(typeof answer === 'string' ? answer : JSON.stringify(answer))
     })()
   }).listen(0, '127.0.0.1')

@@ -112,7 +112,7 @@ function parseCloudsYaml(text: string): Credentials | undefined {
 }
 
 /** A word for the shell that stands for exactly this text. */
-function quote(text: string): string {
+export function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`
 }
 
@@ -132,7 +132,8 @@ function openrc(credentials: Credentials): string {
   return `# Written by 'pileus up'. Use it with: . <this file>\n${exports.join('\n')}\n`
 }
 
-async function replaceSecret(path: string, text: string): Promise<void> {
+/** Writes a file that its owner alone may read. */
+export async function replaceSecret(path: string, text: string): Promise<void> {
   const part = `${path}.part`
   await rm(part, { force: true }) // an old one might be open to others
   await writeFile(part, text, { mode: 0o600, flush: true })

@@ -13,6 +13,7 @@ export interface DataDirectory {
   agent: string
   cloudsYaml: string
   openrc: string
+  s3rc: string
   seeded: string
 }
 
@@ -28,6 +29,7 @@ export function dataDirectory(given: string): DataDirectory {
     agent: inside('agent'),
     cloudsYaml: inside('clouds.yaml'),
     openrc: inside('openrc'),
+    s3rc: inside('s3rc'),
     seeded: inside('seeded.json'),
   }
 }

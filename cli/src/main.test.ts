@@ -39,7 +39,19 @@ test('a database that does not answer ends `up` with one sentence', async (t) =>
   // Port 1 of the loopback: nothing listens there, and the refusal comes at once.
   const database = 'postgres://nobody:secret@127.0.0.1:1/none'
   const listen = `127.0.0.1:${await freePort()}`
-  const args = ['up', '--sim', '1', '--data', scratch(t), '--listen', listen, '--database', database]
+  const args = [
+    'up',
+    '--sim',
+    '1',
+    '--data',
+    scratch(t),
+    '--listen',
+    listen,
+    '--s3-listen',
+    'off',
+    '--database',
+    database,
+  ]
   const { code, stdout, stderr } = await pileus(args)
   assert.deepEqual([code, stdout], [1, ''])
   assert.match(stderr, /^[^\n]+\n$/)

@@ -8,12 +8,12 @@ export interface Listen {
 }
 
 /** `HOST:PORT`, `[IPv6]:PORT`. */
-export function parseListen(text: string): Listen {
+export function parseListen(text: string, flag = '--listen'): Listen {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   if (host === undefined || port < 1 || port > 65535 || (match?.[1] !== undefined && isIP(host) !== 6))
-    stop(`--listen wants HOST:PORT, for example 127.0.0.1:8700, not '${text}'.`, 2)
+    stop(`${flag} wants HOST:PORT, for example 127.0.0.1:8700, not '${text}'.`, 2)
   return { host, port }
 }
 

@@ -20,6 +20,7 @@ const usages: Record<string, string> = {
 
 ${data}
   --listen HOST:PORT     address of the API (default 127.0.0.1:8700; or PILEUS_LISTEN)
+  --s3-listen HOST:PORT  address of the S3 API, or off (default: the port after that of --listen; or PILEUS_S3_LISTEN)
   --public-url URL       how clients reach it, when that is another (or PILEUS_PUBLIC_URL)
   --database URL         a PostgreSQL of your own, postgres://… (or PILEUS_DATABASE); default: an embedded one in DIR
   --sim HOSTS            that many simulated hosts in place of this machine; needs no root
@@ -28,7 +29,7 @@ ${data}
   --detach               return when the cloud is ready, and leave it running
 
 The first start makes the user 'admin' (PILEUS_ADMIN_PASSWORD or a random password, written to DIR/clouds.yaml), flavors,
-networks and a small guest image (the qcow2 file PILEUS_GUEST_IMAGE, or one built from Debian's packages). Ctrl-C stops servers and database and leaves guests alone.
+networks, keys for S3 (written to DIR/s3rc) and a small guest image (the qcow2 file PILEUS_GUEST_IMAGE, or one built from Debian's packages). Ctrl-C stops servers and database and leaves guests alone.
 `,
   down: `./pileus down [flags]: stop servers, agent and database. Guests run on.
 

@@ -50,6 +50,8 @@ export async function startCloud(
   const address = listen ?? `127.0.0.1:${namespace === undefined ? await freePort() : 8700}`
   const env: NodeJS.ProcessEnv = {
     ...userEnvironment(),
+    // another cloud of this machine may have the port behind ours
+    ...(namespace === undefined && { PILEUS_S3_LISTEN: `127.0.0.1:${await freePort()}` }),
     ...extra,
     PILEUS_DATA: data,
     PILEUS_LISTEN: address,

@@ -1,4 +1,5 @@
 // The only file that knows all services and all clouds.
+import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { CloudReports } from './clouds/cloud.ts'
 import { kvmCloud } from './clouds/kvm/index.ts'
@@ -15,6 +16,7 @@ import { registerQuotas } from '#lib/quota.ts'
 import { taskService } from '#lib/tasks-api.ts'
 import type { Drivers, World } from '#lib/world.ts'
 import {
+  accessKeys,
   bootstrap,
   findUserIdByName,
   identityService,
@@ -27,13 +29,15 @@ import { auditService, makeRecorder, pruneAudit, type Recorder } from '#audit'
 import { computeReports, computeService, purgeServers, releaseOrphans, removeOrphanMachines } from '#compute'
 import { imageService, openImage, sweepImages } from '#image'
 import { networkReports, networkService } from '#network'
-import { objectStoreService, startSweeping, swiftInfo } from '#object-store'
+import { closeS3Server, makeS3Server, objectStoreService, startSweeping, swiftInfo } from '#object-store'
 import { placementService } from '#placement'
 import { policyCheckService } from '#policy-check'
 
 export interface App {
   world: World
   server: FastifyInstance
+  /** The S3 API, which has an address of its own. */
+  s3: Server
   services: readonly Service[]
   tokens: TokenReader
   /** The audit trail: what requests told is written a moment later, or by `flush`. */
@@ -119,6 +123,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     const { type, text } = await renderMetrics()
     return res.header('content-type', type).send(text)
   })
+  const s3 = makeS3Server({ world, keys: accessKeys(db), audit })
   let stopSweeping: (() => Promise<void>) | undefined
   let orphans: NodeJS.Timeout | undefined
   let looking = Promise.resolve()
@@ -143,6 +148,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
   return {
     world,
     server,
+    s3,
     services,
     tokens,
     audit,
@@ -164,6 +170,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
       await looking
       clearInterval(retention)
       await cloud.close()
+      await closeS3Server(s3)
       await server.close()
       await audit.close()
       await db.close()

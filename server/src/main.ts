@@ -1,4 +1,5 @@
 // One program: `serve` answers and works, `prepare` readies a database, `database` runs the embedded one.
+import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { type Config, readConfig } from '#lib/config.ts'
 import { openDatabase } from '#lib/db.ts'
@@ -12,6 +13,7 @@ const { values: flags, positionals } = parseArgs({
     data: { type: 'string' },
     database: { type: 'string' },
     listen: { type: 'string' },
+    's3-listen': { type: 'string' },
     sim: { type: 'string' },
     role: { type: 'string' },
     'log-level': { type: 'string' },
@@ -19,8 +21,13 @@ const { values: flags, positionals } = parseArgs({
 })
 
 function config(): Config {
-  const { sim, 'log-level': logLevel, ...same } = flags
-  const read = readConfig(process.env, { ...same, ...(sim && { simHosts: sim }), ...(logLevel && { logLevel }) })
+  const { sim, 'log-level': logLevel, 's3-listen': s3Listen, ...same } = flags
+  const read = readConfig(process.env, {
+    ...same,
+    ...(sim && { simHosts: sim }),
+    ...(logLevel && { logLevel }),
+    ...(s3Listen && { s3Listen }),
+  })
   return read
 }
 
@@ -32,11 +39,13 @@ async function serve(): Promise<void> {
   const app = makeApp(db, settings, log)
   await app.start()
   const worker = settings.role === 'api' ? undefined : await startWorker(app.world, { slots: settings.taskSlots })
-  const colon = settings.listen.lastIndexOf(':')
-  const host = settings.listen.slice(0, colon).replace(/^\[|\]$/g, '')
-  // reusePort: as many processes as there are cores share the address, and the kernel deals out connections
-  const where = { host, port: Number(settings.listen.slice(colon + 1)), reusePort: true, backlog: 1024 }
-  if (settings.role !== 'worker') await app.server.listen(where)
+  if (settings.role !== 'worker') {
+    await app.server.listen(where(settings.listen))
+    if (settings.s3Listen !== '') {
+      app.s3.listen(where(settings.s3Listen))
+      await once(app.s3, 'listening')
+    }
+  }
   process.stdout.write(`${JSON.stringify({ ready: true, listen: settings.listen, pid: process.pid })}\n`)
 
   let going = false
@@ -50,6 +59,13 @@ async function serve(): Promise<void> {
   }
   process.on('SIGTERM', () => void stop())
   process.on('SIGINT', () => void stop())
+}
+
+// reusePort: as many processes as there are cores share the address, and the kernel deals out connections
+function where(address: string): { host: string; port: number; reusePort: true; backlog: number } {
+  const colon = address.lastIndexOf(':')
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, '')
+  return { host, port: Number(address.slice(colon + 1)), reusePort: true, backlog: 1024 }
 }
 
 async function prepare(): Promise<void> {

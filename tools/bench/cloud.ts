@@ -33,7 +33,12 @@ export async function startCloud(args: string[], hasAgent: boolean): Promise<Ben
   const port = await freePort()
   const env = {
     ...process.env,
-    ...{ PILEUS_DATA: data, PILEUS_LISTEN: `127.0.0.1:${port}`, PILEUS_ADMIN_PASSWORD: password },
+    ...{
+      PILEUS_DATA: data,
+      PILEUS_LISTEN: `127.0.0.1:${port}`,
+      PILEUS_S3_LISTEN: 'off',
+      PILEUS_ADMIN_PASSWORD: password,
+    },
     PILEUS_AGENT_NAMESPACE: `bench-${process.pid}`,
   }
   const pileus = async (...words: string[]) => {

@@ -15,7 +15,7 @@ async function listen(t: TestContext, listener: RequestListener): Promise<string
   return typeof address === 'object' ? `http://127.0.0.1:${address?.port}` : assert.fail('no address')
 }
 
-const session: Session = { token: 'token', projectId: 'p', base: '', endpoint: () => '' }
+const session: Session = { token: 'token', projectId: 'p', userId: 'u', base: '', endpoint: () => '' }
 const credentials = {
   username: 'admin',
   password: 'secret',
@@ -79,7 +79,7 @@ test('endpoints are those of our region, with the version that the CLI speaks', 
     { type: 'network', endpoints: endpoints('http://c/network') },
     { type: 'image', endpoints: endpoints('http://c/image/v2/') },
   ]
-  const token = { project: { id: 'p1' }, catalog }
+  const token = { user: { id: 'u1' }, project: { id: 'p1' }, catalog }
   const url = await listen(t, (_, reply) =>
     reply.writeHead(201, { 'x-subject-token': 'tok' }).end(JSON.stringify({ token })),
   )

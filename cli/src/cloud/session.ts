@@ -6,6 +6,7 @@ import { exchange, type Reply } from './http.ts'
 export interface Session {
   token: string
   projectId: string
+  userId: string
   /** The URL of a service's public endpoint in our region, with the version the CLI speaks; by catalogue type. */
   endpoint(type: keyof typeof versions): string
   /** Where /tasks and /agent lie. */
@@ -17,6 +18,7 @@ const versions = { compute: '', network: '/v2.0', image: '/v2', identity: '' } a
 
 interface Catalogue {
   token: {
+    user: { id: string }
     project?: { id: string }
     catalog?: { type: string; endpoints: { interface: string; region_id?: string; region?: string; url: string }[] }[]
   }
@@ -42,9 +44,10 @@ export async function signIn(credentials: Credentials, where: { system?: boolean
   if (reply.status === 401) stop(`The cloud at ${authUrl} does not accept the password of user '${username}'.`)
   const token = reply.headers['x-subject-token']
   if (reply.status !== 201 || typeof token !== 'string') stop(`Signing in at ${authUrl} failed: ${complaint(reply)}`)
-  const { project, catalog = [] } = (JSON.parse(reply.text) as Catalogue).token
+  const { user, project, catalog = [] } = (JSON.parse(reply.text) as Catalogue).token
   return {
     token,
+    userId: user.id,
     projectId:
       project?.id ?? (where.system ? '' : undefined) ?? stop(`The token of user '${username}' has no project.`),
     base: identity.replace(/(\/identity)?\/v3$/, ''),

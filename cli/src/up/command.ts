@@ -37,7 +37,7 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-function welcome({ data, publicUrl, simHosts, agent }: Settings, seconds: string): string {
+function welcome({ data, publicUrl, s3, simHosts, agent }: Settings, seconds: string): string {
   const hosts = simHosts > 0 ? `${simHosts} simulated hosts` : agent ? 'this machine is its host' : 'no host yet'
   const folder = data.shown.replace(/\/+$/, '')
   return `
@@ -46,7 +46,7 @@ The cloud is ready (${seconds}): ${publicUrl}, ${hosts}.
 Sign in as admin; the password is in ${folder}/clouds.yaml, and ${folder}/openrc is the same for a shell:
   export OS_CLIENT_CONFIG_FILE=${folder}/clouds.yaml OS_CLOUD=pileus
   openstack server list
-${agent || simHosts > 0 ? firstMachine : joinHost}
+${s3 ? `S3 answers at ${s3.url}; the admin's keys for it are in ${folder}/s3rc.\n` : ''}${agent || simHosts > 0 ? firstMachine : joinHost}
 The default security group of project admin lets ssh (tcp/22) and ping in from everywhere.
 './pileus status' shows what runs; './pileus down' stops it and leaves guests alone. Logs: ${folder}/log`
 }

@@ -30,6 +30,14 @@ test('a cloud that listens everywhere does not tell its clients to', () => {
   assert.equal(own.publicUrl, 'https://cloud.example')
 })
 
+test('the S3 API listens behind the API, where it is told to, or not at all', () => {
+  assert.equal(readSettings(['--listen', '127.0.0.1:9000'], {}).s3?.url, 'http://127.0.0.1:9001')
+  assert.equal(readSettings([], { PILEUS_S3_LISTEN: 'off' }).s3, null)
+  const told = readSettings(['--s3-listen', '[::1]:9000'], { PILEUS_S3_LISTEN: 'off', PILEUS_TLS_CERTIFICATE: 'x' })
+  assert.deepEqual(told.s3, { listen: { host: '::1', port: 9000 }, url: 'https://[::1]:9000' })
+  assert.throws(() => readSettings(['--s3-listen', 'somewhere'], {}), /--s3-listen wants HOST:PORT/)
+})
+
 test('what is not a PostgreSQL URL is refused', () => {
   for (const url of ['mysql://h/d', 'h', ''])
     assert.throws(

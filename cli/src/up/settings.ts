@@ -11,6 +11,8 @@ export interface Settings {
   listen: Listen
   /** How clients reach the cloud, without a slash at the end. */
   publicUrl: string
+  /** Where the S3 API listens, and how clients reach it; null: there is none. */
+  s3: { listen: Listen; url: string } | null
   /** null: the embedded PostgreSQL in the data directory. */
   database: string | null
   /** The password of a new cloud's admin; null: a random one. */
@@ -31,6 +33,7 @@ const flags = {
   detach: { type: 'boolean' },
   processes: { type: 'string' },
   'public-url': { type: 'string' },
+  's3-listen': { type: 'string' },
 } as const
 
 // Beyond this more processes cost memory and database connections before they gain anything; --processes overrides it.
@@ -43,6 +46,7 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   return {
     data: dataDirectory(values.data ?? env['PILEUS_DATA'] ?? 'var'),
     listen,
+    s3: s3Address(values['s3-listen'] ?? env['PILEUS_S3_LISTEN'], listen, env),
     publicUrl: (values['public-url'] ?? env['PILEUS_PUBLIC_URL'] ?? defaultUrl(listen, env)).replace(/\/+$/, ''),
     adminPassword: env['PILEUS_ADMIN_PASSWORD'] || null,
     database: checkDatabase(values.database ?? (env['PILEUS_DATABASE'] || undefined)),
@@ -54,6 +58,13 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
         ? Math.min(availableParallelism(), mostProcesses)
         : parseCount('--processes', values.processes, 1),
   }
+}
+
+function s3Address(given: string | undefined, beside: Listen, env: NodeJS.ProcessEnv): Settings['s3'] {
+  if (given === 'off' || given === '') return null
+  const port = beside.port < 65_535 ? beside.port + 1 : beside.port - 1
+  const listen = given === undefined ? { ...beside, port } : parseListen(given, '--s3-listen')
+  return { listen, url: defaultUrl(listen, env) }
 }
 
 function checkDatabase(url: string | undefined): string | null {

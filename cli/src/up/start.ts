@@ -16,6 +16,7 @@ import { startDatabase, watchDatabase } from './database.ts'
 import { buildGuestImage } from './guest-image.ts'
 import { keep, type Keeper, type Program } from './keeper.ts'
 import { openPassage } from './passage.ts'
+import { writeS3Credentials } from './s3.ts'
 import { adminCredentials, type Settings } from './settings.ts'
 
 /** What the supervisor gives each step of the start. */
@@ -61,6 +62,7 @@ export async function startCloud(supervision: Supervision): Promise<void> {
     throw explainSignIn(error, settings)
   })
   say(`The API answers at ${settings.publicUrl} (${supervision.seconds()}).`)
+  await writeS3Credentials(session, settings)
   signal.throwIfAborted()
   if (settings.agent) await startAgent(supervision, session)
   const seeding = seed(session, image, data.seeded)
@@ -92,11 +94,12 @@ function start({ keepers, say, giveUp }: Supervision, program: Program): Keeper 
   return keeper
 }
 
-function serverProgram({ data, listen, simHosts }: Settings, name: string, env: NodeJS.ProcessEnv): Program {
+function serverProgram({ data, listen, s3, simHosts }: Settings, name: string, env: NodeJS.ProcessEnv): Program {
+  const s3Listen = s3 ? ['--s3-listen', formatListen(s3.listen)] : []
   const sim = simHosts > 0 ? ['--sim', String(simHosts)] : []
   return {
     name,
-    args: [serverMain, 'serve', '--data', data.path, '--listen', formatListen(listen), ...sim],
+    args: [serverMain, 'serve', '--data', data.path, '--listen', formatListen(listen), ...s3Listen, ...sim],
     env,
     log: join(data.log, `${name}.log`),
     pidFile: pidFile(data.run, name),

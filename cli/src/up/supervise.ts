@@ -44,6 +44,7 @@ export async function supervise(settings: Settings, env: NodeJS.ProcessEnv, list
     const left = await stopLeftovers(data, graceMs)
     if (left.length > 0) say(`Stopped what an earlier run had left behind: ${left.join(', ')}.`)
     await requireFreePort(settings.listen)
+    if (settings.s3) await requireFreePort(settings.s3.listen, '--s3-listen')
     const halt = new AbortController()
     const end = Promise.withResolvers<string | null>() // a sentence when it ends in trouble
     const supervision: Supervision = {
@@ -105,7 +106,9 @@ function compileCache(data: DataDirectory): string {
 }
 
 // Secrets and our own settings go to the one program that needs them, not to all.
-const keptBack = ['PILEUS_DATABASE', 'PILEUS_DATA', 'PILEUS_LISTEN', 'PILEUS_PUBLIC_URL', 'PILEUS_ADMIN_PASSWORD']
+const keptBack = ['DATABASE', 'DATA', 'LISTEN', 'S3_LISTEN', 'PUBLIC_URL', 'ADMIN_PASSWORD'].map(
+  (name) => `PILEUS_${name}`,
+)
 
 function childEnvironment(env: NodeJS.ProcessEnv, compileCache: string): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(([name]) => !keptBack.includes(name) && !name.startsWith('OS_'))

@@ -14,6 +14,11 @@ const Settings = Type.Object(
     }),
     listen: Type.String({ default: '127.0.0.1:8700', description: 'address and port of the API' }),
     publicUrl: Type.String({ default: '', description: 'how clients reach the API; empty: http(s)://<listen>' }),
+    s3Listen: Type.String({ default: '', description: 'address and port of the S3 API; empty: there is none' }),
+    s3Domains: Type.String({
+      default: 'localhost',
+      description: 'host names, separated by commas, whose sub-domains are buckets of the S3 API',
+    }),
     region: Type.String({ default: 'local', description: 'name of the region of our own hosts' }),
     role: Type.Enum(['api', 'worker', 'both'], { default: 'both', description: 'what this process does' }),
     simHosts: Type.Integer({

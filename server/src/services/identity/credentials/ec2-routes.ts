@@ -8,6 +8,7 @@ import { Id } from '../fields.ts'
 import { listLinks } from '../lists.ts'
 import { findProject } from '../projects/model.ts'
 import { requireManaging } from '../application-credentials/managing.ts'
+import { change } from '../change.ts'
 import { findUser } from '../users/model.ts'
 import {
   type Credential,
@@ -109,7 +110,7 @@ export const ec2Routes = [
   }),
   onKey('GET', 'identity:ec2_get_credential', async ({ view }, row) => ({ credential: ec2View(row, view) })),
   onKey('DELETE', 'identity:ec2_delete_credential', async ({ db }, row) => {
-    await db.transaction((tx) => removeCredential(tx, row.id))
+    await change(db, (tx) => removeCredential(tx, row.id))
     return reply({ status: 204 })
   }),
 ]

@@ -8,6 +8,7 @@ import { requireManaging } from '../application-credentials/managing.ts'
 import { given, Id, mergeExtra, ownAttributes, requestOf } from '../fields.ts'
 import { routeOn } from '../route-on.ts'
 import { identityView } from '../shown.ts'
+import { change } from '../change.ts'
 import { findUser } from '../users/model.ts'
 import {
   type Credential,
@@ -152,7 +153,7 @@ export const credentialRoutes = [
       if (nextType === 'ec2' && idOfAccess(accessOf(blob ?? before.blob)) !== before.id)
         invalid('The access key of an ec2 credential cannot be changed.')
       const extra = Object.keys(rest).length > 0 ? mergeExtra(before.extra, rest) : undefined
-      const row = await req.db.transaction((tx) =>
+      const row = await change(req.db, (tx) =>
         updateCredential(
           tx,
           before.id,
@@ -176,7 +177,7 @@ export const credentialRoutes = [
     async handle({ db, actor }, row) {
       requireReach(actor, row.projectId)
       requireManaging({ actor })
-      await db.transaction((tx) => removeCredential(tx, row.id))
+      await change(db, (tx) => removeCredential(tx, row.id))
     },
   }),
 ]

@@ -20,15 +20,21 @@ export interface Ec2Proof {
   expected: (secret: string) => (string | undefined)[]
 }
 
+interface Ec2Keys {
+  secret?: string
+  trust_id?: string | null
+  app_cred_id?: string | null
+}
+/** What a credential says of its keys; nothing when it is of another type. */
+export function ec2Keys(row: Credential): Ec2Keys {
+  return row.type === 'ec2' ? (JSON.parse(row.blob) as Ec2Keys) : {}
+}
+
 /** A token for whoever holds the secret key. Throws unauthenticated, whatever of it was wrong. */
 export async function issueByEc2(world: World, reader: TokenReader, proof: Ec2Proof): Promise<Issued> {
   const { db } = world
   const row = await findCredential(db, idOfAccess(proof.access))
-  const blob = (row?.type === 'ec2' ? (JSON.parse(row.blob) as Record<string, unknown>) : {}) as {
-    secret?: string
-    trust_id?: string | null
-    app_cred_id?: string | null
-  }
+  const blob = row ? ec2Keys(row) : {}
   // an unknown key is compared too, so that it takes as long
   const right = proof
     .expected(blob.secret ?? 'none')
@@ -46,11 +52,7 @@ export async function issueByEc2(world: World, reader: TokenReader, proof: Ec2Pr
 }
 
 /** A key made with a delegated token gives no more than that token did. */
-async function standsFor(
-  db: Database,
-  row: Credential,
-  blob: { trust_id?: string | null; app_cred_id?: string | null },
-) {
+export async function standsFor(db: Database, row: Credential, blob: Ec2Keys) {
   if (blob.trust_id) {
     const trust = await findTrust(db, blob.trust_id)
     const shown = trust?.impersonation ? trust.trustorUserId : trust?.trusteeUserId

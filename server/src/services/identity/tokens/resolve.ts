@@ -86,7 +86,7 @@ export function tokenReader(db: Database): TokenReader {
 }
 
 /** A delegated token ends with what it was made from. */
-function validUntilMs({ claims, trust, accessToken, applicationCredential }: ResolvedToken): number {
+export function validUntilMs({ claims, trust, accessToken, applicationCredential }: ResolvedToken): number {
   return Math.min(
     claims.expiresAtMs,
     accessToken?.expiresAt?.getTime() ?? Infinity,
@@ -108,7 +108,7 @@ interface Row {
 }
 
 /** Throws unauthenticated when the user or the scope is gone or disabled, the token was revoked, or no role is left. */
-async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
+export async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
   const { scope } = claims
   const delegation = await readDelegation(db, claims)
   const userId = delegation?.shownUserId ?? claims.userId

@@ -1,0 +1,70 @@
+// Who holds an access key: for services that check signatures themselves. Kept per process and forgotten when anything in
+// identity changes, as tokens are: a check costs no query in the usual case, and what is taken away is gone at once.
+import type { Actor } from '#lib/actor.ts'
+import type { Database } from '#lib/db.ts'
+import { Fault } from '#lib/fault.ts'
+import { findCredential, idOfAccess } from '../credentials/model.ts'
+import { ec2Keys, standsFor } from './ec2.ts'
+import { resolve, validUntilMs } from './resolve.ts'
+
+export interface AccessKey {
+  readonly access: string
+  readonly secret: string
+  /** As a token of the key would have it. */
+  readonly actor: Actor
+}
+export interface AccessKeys {
+  /** undefined for one that does not exist, or whose user, project, roles or delegation are gone or disabled. */
+  find(access: string): Promise<AccessKey | undefined>
+}
+
+const mostKept = 10_000
+
+export function accessKeys(db: Database): AccessKeys {
+  const kept = new Map<string, AccessKey & { untilMs: number }>()
+  // Without ears nothing may be kept; what was read while something changed neither.
+  let hears = false
+  let changes = 0
+  const forget = () => {
+    changes++
+    kept.clear()
+  }
+  db.subscribe('identity', forget, () => {
+    hears = true
+    forget()
+  })
+
+  return {
+    async find(access) {
+      const known = kept.get(access)
+      if (known && known.untilMs > Date.now()) return known
+      const before = changes
+      const found = await read(db, access)
+      if (found && hears && before === changes) {
+        if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
+        kept.set(access, found)
+      }
+      return found
+    },
+  }
+}
+
+async function read(db: Database, access: string): Promise<(AccessKey & { untilMs: number }) | undefined> {
+  const row = await findCredential(db, idOfAccess(access))
+  const keys = row && ec2Keys(row)
+  if (!row || keys?.secret === undefined || row.projectId === null) return undefined
+  const now = Date.now()
+  try {
+    const resolved = await resolve(db, {
+      ...(await standsFor(db, row, keys)),
+      methods: ['ec2credential'],
+      auditIds: [],
+      issuedAtMs: now,
+      expiresAtMs: Infinity,
+    })
+    return { access, secret: keys.secret, actor: resolved.actor, untilMs: validUntilMs(resolved) }
+  } catch (error) {
+    if (error instanceof Fault && error.kind === 'unauthenticated') return undefined
+    throw error
+  }
+}
