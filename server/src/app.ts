@@ -29,7 +29,14 @@ import { auditService, makeRecorder, pruneAudit, type Recorder } from '#audit'
 import { computeReports, computeService, purgeServers, releaseOrphans, removeOrphanMachines } from '#compute'
 import { imageService, openImage, sweepImages } from '#image'
 import { networkReports, networkService } from '#network'
-import { closeS3Server, makeS3Server, objectStoreService, startSweeping, swiftInfo } from '#object-store'
+import {
+  closeS3Server,
+  makeS3Server,
+  objectKeyService,
+  objectStoreService,
+  startSweeping,
+  swiftInfo,
+} from '#object-store'
 import { placementService } from '#placement'
 import { policyCheckService } from '#policy-check'
 
@@ -81,6 +88,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     networkService,
     computeService,
     objectStoreService,
+    objectKeyService,
     taskService,
     auditService(audit),
     policyCheckService({

@@ -83,6 +83,7 @@ async function furnishedCloud(): Promise<{ cloud: TestCloud; owned: Map<string, 
   const container = `AUTH_${member.projectId}/theirs`
   assert.equal((await member.call('PUT', `/object-store/v1/${container}`)).status, 201)
   owned.set('object-store/v1', container)
+  await make('object-keys/keys', '/object-keys/v1/keys', { key: { name: 'theirs' } })
   await cloud.app.audit.flush()
   const { events } = (await member.get('/audit/events?limit=1')).json
   owned.set('audit/events', events[0].id)

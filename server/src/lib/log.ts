@@ -7,6 +7,8 @@ const secretPaths = [
   'headers["x-auth-token"]',
   'headers["x-subject-token"]',
   'headers["x-service-token"]',
+  'headers["x-amz-server-side-encryption-customer-key"]',
+  'headers["x-amz-copy-source-server-side-encryption-customer-key"]',
   'headers.authorization',
   'headers.cookie',
   '*.password',

@@ -90,7 +90,7 @@ async function serve(
     failure = error
     const fault = faultOf(error, raw)
     if (!(error instanceof Fault)) {
-      const about = { err: error, request: requestId, method: raw.method, url: raw.url }
+      const about = { err: error, request: requestId, method: raw.method, url: raw.url?.split('?')[0] }
       log[fault ? 'info' : 'error'](about, fault ? fault.message : 'S3 request failed')
     }
     answer = errorAnswer(fault, known, requestId, raw)

@@ -1,4 +1,5 @@
 // Every operation of the S3 API that there is here. Another one is another row.
+import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './bucket-encryption.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts'
 import type { OnBucket, Operation, OnObject, OnService } from './operation.ts'
 
@@ -46,6 +47,33 @@ const bucketOperations: OnBucket[] = [
     permission: 's3:GetBucketLocation',
     rule: 'account:read',
     handle: getBucketLocation,
+  },
+  {
+    name: 'GetBucketEncryption',
+    level: 'bucket',
+    method: 'GET',
+    query: 'encryption',
+    permission: 's3:GetEncryptionConfiguration',
+    rule: 'account:read',
+    handle: getBucketEncryption,
+  },
+  {
+    name: 'PutBucketEncryption',
+    level: 'bucket',
+    method: 'PUT',
+    query: 'encryption',
+    permission: 's3:PutEncryptionConfiguration',
+    rule: 'account:write',
+    handle: putBucketEncryption,
+  },
+  {
+    name: 'DeleteBucketEncryption',
+    level: 'bucket',
+    method: 'DELETE',
+    query: 'encryption',
+    permission: 's3:PutEncryptionConfiguration',
+    rule: 'account:write',
+    handle: deleteBucketEncryption,
   },
 ]
 
