@@ -15,6 +15,8 @@ import {
   uuid,
 } from '#lib/db.ts'
 import type { BlobSeal, DefaultEncryption, Sealed } from './encryption/sealed.ts'
+import type { Acl } from './sharing/acl.ts'
+import type { Sharing } from './sharing/sharing.ts'
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 type Texts = Record<string, string>
@@ -50,6 +52,21 @@ export interface LinkTarget {
   etag?: string
   size?: number
 }
+/** What a bucket with object lock gives to every new object. */
+export interface LockRule {
+  mode: LockMode
+  days: number
+}
+export interface ContainerLock {
+  rule?: LockRule
+}
+export type LockMode = 'GOVERNANCE' | 'COMPLIANCE'
+/** Until when (ISO 8601) an object's version can be neither removed nor replaced, and whether somebody holds it besides. */
+export interface ObjectLock {
+  mode?: LockMode
+  until?: string
+  hold?: boolean
+}
 export type Manifest = { segments: Segment[] } | { target: LinkTarget }
 
 export const objectAccount = pgTable(
@@ -76,6 +93,8 @@ export const objectContainer = pgTable('object_container', {
   versionsLocation: text('versions_location'),
   storageClass: text('storage_class'),
   encryption: jsonb().$type<DefaultEncryption>(),
+  sharing: jsonb().$type<Sharing>(),
+  objectLock: jsonb('object_lock').$type<ContainerLock>(),
   createdAt: moment('created_at').notNull().defaultNow(),
   updatedAt: moment('updated_at').notNull().defaultNow(),
 })
@@ -112,6 +131,9 @@ const objectColumns = () => ({
   extents: jsonb().$type<Extent[]>(),
   storageClass: text('storage_class').notNull().default(standard),
   sealed: jsonb().$type<Sealed>(),
+  tags: jsonb().$type<Texts>(),
+  acl: jsonb().$type<Acl>(),
+  lock: jsonb().$type<ObjectLock>(),
 })
 
 export const storedObject = pgTable('object', objectColumns(), (t) => [
@@ -143,3 +165,26 @@ export const objectGarbage = pgTable('object_garbage', {
   since: moment('since').notNull().defaultNow(),
   backend: text().notNull(),
 })
+
+/** What a bucket says about itself that is seldom asked; one row for each kind. */
+export const bucketSetting = pgTable(
+  'object_bucket_setting',
+  {
+    containerId: bigint('container_id', { mode: 'number' }).notNull(),
+    kind: text().notNull(),
+    value: jsonb().$type<unknown>().notNull(),
+    updatedAt: moment('updated_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.containerId, t.kind] })],
+)
+
+/** Names by which buckets are found from outside their project. */
+export const bucketName = pgTable(
+  'object_bucket_name',
+  {
+    region: text().notNull(),
+    name: text().notNull(),
+    containerId: bigint('container_id', { mode: 'number' }).notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.region, t.name] })],
+)

@@ -53,12 +53,14 @@ export function makeBody(
     stream() {
       if (!begun && waits) res.writeContinue()
       begun = true
+      // who stops reading in the middle wants to answer all the same, so the connection has to stay
+      const bytes = raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
       if (chunked) {
         const trailer = (name: string, value: string) => void trailers.set(name, value)
         const signed = chunked.signed ? signature : undefined
-        return measured(dechunk(raw, { signed, trailers: chunked.trailers, trailer }), length)
+        return measured(dechunk(bytes, { signed, trailers: chunked.trailers, trailer }), length)
       }
-      return sha256 === undefined ? raw : hashed(raw, sha256)
+      return sha256 === undefined ? bytes : hashed(bytes, sha256)
     },
   }
 }
@@ -104,9 +106,11 @@ export async function readSmall(
 ): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
+  const tooLong = () => refuse('MaxMessageLengthExceeded', undefined, { MaxMessageLengthBytes: String(mostBytes) })
+  if ((body.length ?? 0) > mostBytes) tooLong()
   for await (const chunk of body.stream()) {
     size += chunk.length
-    if (size > mostBytes) refuse('MaxMessageLengthExceeded', undefined, { MaxMessageLengthBytes: String(mostBytes) })
+    if (size > mostBytes) tooLong()
     chunks.push(chunk)
   }
   const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)

@@ -1,6 +1,7 @@
 // Buckets: containers of a project, as S3 shows them.
 import { ensureContainer, findContainer, listContainers, removeContainer } from '../containers.ts'
 import { Fault } from '#lib/fault.ts'
+import { claimName } from '../sharing/names.ts'
 import { type Answer, isoTime, xmlAnswer } from './answer.ts'
 import { readSmall } from './body.ts'
 import { refuse } from './errors.ts'
@@ -79,7 +80,8 @@ export async function createBucket(request: S3Request): Promise<Answer> {
   const whose = { region: world.config.region, projectId: actor.projectId! }
   await db.transaction(async (tx) => {
     if (await findContainer(tx, whose, name)) refuse('BucketAlreadyOwnedByYou', undefined, { BucketName: name })
-    await ensureContainer(tx, whose, name, { metadata: {} })
+    const { container } = await ensureContainer(tx, whose, name, { metadata: {} })
+    await claimName(tx, container)
   })
   return { status: 200, headers: { Location: `/${name}` } }
 }

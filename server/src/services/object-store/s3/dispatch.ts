@@ -5,6 +5,7 @@ import type { Enforcer } from '#lib/policy.ts'
 import type { World } from '#lib/world.ts'
 import type { AccessKeys } from '#identity'
 import { fromHeader } from '../swift/answer.ts'
+import { findForeign } from '../sharing/names.ts'
 import { loadState } from '../swift/load.ts'
 import { noSuchBucket, requireAllowed } from './access.ts'
 import type { Answer } from './answer.ts'
@@ -96,17 +97,23 @@ async function carryOut(request: S3Request, operation: Operation, known: Known):
   const bucket = await findBucket(request, target.bucket!)
   if (!bucket) return actor.userId === '' ? refuse('AccessDenied') : noSuchBucket(target.bucket!)
   known.projectId = bucket.whose.projectId
-  requireAllowed(request, operation, bucket, target.key)
+  await requireAllowed(request, operation, bucket, target.key)
   if (operation.level === 'bucket') return operation.handle({ ...request, bucket })
   return operation.handle({ ...request, bucket, key: target.key! })
 }
 
-/** The bucket of that name in the project of the one who asks. */
-export async function findBucket(request: S3Request, name: string): Promise<Bucket | undefined> {
-  const { actor, world } = request
-  if (actor.projectId === null) return undefined
-  const whose = { region: world.config.region, projectId: actor.projectId }
-  const { container, accountMetadata } = await loadState(world, whose, name)
+/** The bucket that the name means to the one who asks: that of their own project, else another's (see sharing/names.ts). */
+export async function findBucket({ actor, world }: S3Request, name: string): Promise<Bucket | undefined> {
+  const { region } = world.config
+  if (actor.projectId !== null) {
+    const whose = { region, projectId: actor.projectId }
+    const { container, accountMetadata } = await loadState(world, whose, name)
+    if (container) return { container, whose, accountMetadata }
+  }
+  const foreign = await findForeign(world.db, region, name)
+  if (!foreign) return undefined
+  const whose = { region, projectId: foreign.projectId }
+  const { container, accountMetadata } = await loadState(world, whose, foreign.name)
   return container && { container, whose, accountMetadata }
 }
 

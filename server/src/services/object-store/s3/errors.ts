@@ -78,6 +78,10 @@ const codes = {
   ],
   SlowDown: [503, 'Please reduce your request rate.'],
   StorageFull: [507, 'There is not enough space left to store the object.'],
+  AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
+  InvalidBucketAclWithObjectOwnership: [400, 'Bucket cannot have ACLs set with ObjectOwnership BucketOwnerEnforced'],
+  UnexpectedContent: [400, 'This request does not support content'],
+  UnresolvableGrantByEmailAddress: [400, 'The email address you provided does not match any account on record.'],
   TooManyBuckets: [400, 'You have attempted to create more buckets than allowed'],
   XAmzContentSHA256Mismatch: [400, "The provided 'x-amz-content-sha256' header does not match what was computed."],
 } as const satisfies Record<string, readonly [number, string]>

@@ -73,6 +73,7 @@ async function serve(
   waits: boolean,
 ): Promise<void> {
   const began = process.hrtime.bigint()
+  const address = raw.socket.remoteAddress ?? '' // later there may be no socket
   const requestId = randomBytes(8).toString('hex').toUpperCase()
   const known: Known = {
     actor: stranger,
@@ -121,7 +122,7 @@ async function serve(
       fault: failure === undefined ? undefined : failure instanceof Fault ? failure.kind : 'error',
       signIn: undefined,
       actor,
-      address: raw.socket.remoteAddress ?? '',
+      address,
       targetProjectId: known.projectId,
       createdId: undefined,
     })

@@ -2,6 +2,7 @@
 import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './bucket-encryption.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts'
 import type { OnBucket, Operation, OnObject, OnService } from './operation.ts'
+import { sharingOperations } from './sharing-operations.ts'
 
 const accountOperations: OnService[] = [
   {
@@ -79,4 +80,9 @@ const bucketOperations: OnBucket[] = [
 
 const objectOperations: OnObject[] = []
 
-export const operations: readonly Operation[] = [...accountOperations, ...bucketOperations, ...objectOperations]
+export const operations: readonly Operation[] = [
+  ...accountOperations,
+  ...bucketOperations,
+  ...sharingOperations,
+  ...objectOperations,
+]

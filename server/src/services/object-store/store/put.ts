@@ -17,12 +17,16 @@ export interface ObjectFacts {
   kind?: StoredObject['kind']
   manifest?: Manifest | null
   deleteAt?: Date | null
+  tags?: Record<string, string> | null
+  acl?: StoredObject['acl']
+  lock?: StoredObject['lock']
 }
 
 /** A condition that is asked about the object that is there, under the lock that keeps other writers away. */
 export type Before = (current: StoredObject | undefined) => void
 
 const json = (value: unknown): SQL => sql`${JSON.stringify(value)}::text::jsonb`
+const jsonOrNull = (value: unknown): SQL => (value ? json(value) : sql`null::jsonb`)
 
 /**
  * Makes `bytes` the object of that name: all of it or, when another writer was later, nothing of it. Throws notFound when
@@ -47,20 +51,21 @@ export async function putObject(
       select greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint, (select version + 1 from old)) as version
     ), made as (
       insert into object (container_id, name, version, size, etag, content_type, metadata, headers, kind, manifest,
-        checksums, delete_at, modified_at, data, extents, storage_class, sealed)
+        checksums, delete_at, modified_at, data, extents, storage_class, sealed, tags, acl, lock)
       select ${container.id}, ${name}, at.version, ${bytes.size}::bigint, ${bytes.etag}, ${facts.contentType},
         ${json(facts.metadata)}, ${json(facts.headers)}, ${facts.kind ?? 'plain'},
-        ${facts.manifest ? json(facts.manifest) : sql`null::jsonb`}, ${json(bytes.checksums)},
+        ${jsonOrNull(facts.manifest)}, ${json(bytes.checksums)},
         ${facts.deleteAt?.toISOString() ?? null}::timestamptz, to_timestamp(at.version / 1000000.0),
-        ${bytes.data}::bytea, ${bytes.extents ? json(bytes.extents) : sql`null::jsonb`},
-        ${bytes.storageClass}, ${bytes.sealed ? json(bytes.sealed) : sql`null::jsonb`}
+        ${bytes.data}::bytea, ${jsonOrNull(bytes.extents)},
+        ${bytes.storageClass}, ${jsonOrNull(bytes.sealed)}, ${jsonOrNull(facts.tags)}, ${jsonOrNull(facts.acl)},
+        ${jsonOrNull(facts.lock)}
       from at where exists (select from object_container where id = ${container.id})
       on conflict (container_id, name) do update set version = excluded.version, size = excluded.size,
         etag = excluded.etag, content_type = excluded.content_type, metadata = excluded.metadata,
         headers = excluded.headers, kind = excluded.kind, manifest = excluded.manifest,
         checksums = excluded.checksums, delete_at = excluded.delete_at, modified_at = excluded.modified_at,
         data = excluded.data, extents = excluded.extents, storage_class = excluded.storage_class,
-        sealed = excluded.sealed
+        sealed = excluded.sealed, tags = excluded.tags, acl = excluded.acl, lock = excluded.lock
       returning version
     ), used as (
       insert into object_usage (container_id, shard, objects, bytes)

@@ -1,5 +1,5 @@
 // Who may do what: the owner by policy, others by the access lists of a container.
-import type { Actor } from '#lib/actor.ts'
+import { admitsListing, listAdmits, listNames } from '../sharing/container-acl.ts'
 import type { Container } from '../model.ts'
 import { refuse } from './answer.ts'
 import type { SwiftRequest } from './request.ts'
@@ -26,43 +26,10 @@ export function isAllowed(sr: SwiftRequest, deed: Deed, container: Container | u
   if (sr.granted === 'object' && (deed === 'object-read' || deed === 'object-write')) return true
   if (isOwner(sr, deed)) return true
   if (!container || deed === 'account-read' || deed === 'account-write' || deed === 'container-write') return false
-  const list = (deed === 'object-write' ? container.writeAcl : container.readAcl) ?? ''
-  const entries = list.split(',').filter(Boolean)
-  if (sr.req.actor.userId !== '' && entries.some((entry) => names(entry, sr.req.actor))) return true
+  const list = deed === 'object-write' ? container.writeAcl : container.readAcl
+  if (listNames(list, sr.req.actor)) return true
   if (deed === 'object-write') return false
-  return referrerAllowed(entries, sr.header('referer')) && (deed !== 'list' || entries.includes('.rlistings'))
-}
-
-function names(entry: string, actor: Actor): boolean {
-  if (entry.startsWith('.')) return false
-  const colon = entry.indexOf(':')
-  if (colon < 0) return actor.roles.some((role) => role.toLowerCase() === entry.toLowerCase())
-  const [project, user] = [entry.slice(0, colon), entry.slice(colon + 1)]
-  // names are the default domain's alone: in another one somebody else could bear them
-  const projectName = actor.projectDomainId === 'default' ? actor.projectName : undefined
-  const userName = actor.userDomainId === 'default' ? actor.userName : undefined
-  return (
-    (project === '*' || project === actor.projectId || project === projectName) &&
-    (user === '*' || user === actor.userId || user === userName)
-  )
-}
-
-// The last entry that fits decides.
-function referrerAllowed(entries: string[], referer: string | undefined): boolean {
-  let host = ''
-  try {
-    host = referer ? new URL(referer).hostname.toLowerCase() : ''
-  } catch {
-    host = ''
-  }
-  let allowed = false
-  for (const entry of entries) {
-    if (!entry.startsWith('.r:')) continue
-    const denies = entry.startsWith('.r:-')
-    const who = entry.slice(denies ? 4 : 3)
-    if (who === '*' || who === host || (who.startsWith('.') && host.endsWith(who))) allowed = !denies
-  }
-  return allowed
+  return listAdmits(list, sr.header('referer')) && (deed !== 'list' || admitsListing(list))
 }
 
 /** An access list in its usual form. Throws 400 for one that cannot be. */
