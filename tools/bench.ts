@@ -1,15 +1,17 @@
 // Measures Pileus and writes docs/benchmarks.md:
 //   node tools/bench.ts --osbench PATH/osbench.py [--peer RESULT.json …] [--seconds 5]
+//   node tools/bench.ts --only identity        that section alone; the rest of the page stays
 // As root with PILEUS_GUEST_IMAGE set it also measures a real guest and idle memory with an agent, in a network namespace
 // of its own. What is measured is CPU time of all our processes: on a shared machine wall time says little.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { password, startCloud } from './bench/cloud.ts'
+import { measureIdentity } from './bench/identity.ts'
 import { failures, figure, readRuns } from './bench/osbench.ts'
 import { type Line, table } from './bench/page.ts'
 import { cpuMs, pssMb } from './bench/processes.ts'
@@ -20,11 +22,15 @@ const { values } = parseArgs({
     osbench: { type: 'string' },
     peer: { type: 'string', multiple: true, default: [] },
     seconds: { type: 'string', default: '5' },
+    only: { type: 'string' },
     to: { type: 'string', default: resolve(import.meta.dirname, '../docs/benchmarks.md') },
   },
 })
-if (values.osbench === undefined) {
-  process.stderr.write('Usage: node tools/bench.ts --osbench PATH/osbench.py [--peer RESULT.json …] [--seconds 5]\n')
+const onlyIdentity = values.only === 'identity'
+if (!onlyIdentity && (values.osbench === undefined || values.only !== undefined)) {
+  process.stderr.write(
+    'Usage: node tools/bench.ts --osbench PATH/osbench.py [--peer RESULT.json …] [--seconds 5]\n       node tools/bench.ts --only identity\n',
+  )
   process.exit(2)
 }
 const isRoot = process.getuid?.() === 0
@@ -37,7 +43,7 @@ if (isRoot && process.env['PILEUS_BENCH_NAMESPACE'] === undefined) {
   process.exit(status ?? 1)
 }
 
-const lines: Line[] = []
+let lines: Line[] = []
 const peers = values.peer.flatMap(readRuns)
 const note = (line: Line) => {
   lines.push(line)
@@ -47,9 +53,22 @@ const measured = (what: string, unit: string, ours: number | undefined, target?:
   note({ what, unit, ours, target, openstack })
 const loadBefore = loadavg()[0] ?? 0
 
-if (isRoot && process.env['PILEUS_GUEST_IMAGE']) await measureHost()
-await measureSimulated(values.osbench)
-writeFileSync(values.to, page())
+const identityTitle = '## Identity of a large cloud'
+let general: string
+if (values.osbench === undefined) general = readFileSync(values.to, 'utf8').split(`\n${identityTitle}`)[0]!
+else {
+  if (isRoot && process.env['PILEUS_GUEST_IMAGE']) await measureHost()
+  await measureSimulated(values.osbench)
+  general = page()
+}
+lines = []
+const cloud = await startCloud(['--sim', '3', '--processes', '1'], false)
+try {
+  await measureIdentity(cloud, note)
+} finally {
+  await cloud.stop()
+}
+writeFileSync(values.to, `${general.trimEnd()}\n\n${identitySection()}`)
 
 async function measureHost(): Promise<void> {
   const cloud = await startCloud([], true)
@@ -126,6 +145,17 @@ Milliseconds are CPU time of all our processes for each operation, database incl
 little. Seconds are wall time. The OpenStack beside it is Zed from Debian 12's packages, two workers for each API, without a
 data plane, measured by the same program (osbench) on a machine of the same size. Lists and creations are those of osbench
 with eight clients, on \`./pileus up --sim 100\`; memory, start and first guest are those of a real \`./pileus up\`.
+
+${table(lines)}
+`
+}
+
+function identitySection(): string {
+  return `${identityTitle}
+
+50,000 projects in 50 domains, 25,000 of them in one, 100,000 users, 5,000 groups, 500,000 role assignments
+(\`tools/bench/identity-load.ts\`); one server process on its embedded database. \`node tools/bench.ts --only identity\`
+writes this section alone: ${new Date().toISOString().slice(0, 10)}, load average ${loadBefore.toFixed(1)} before the run.
 
 ${table(lines)}
 `

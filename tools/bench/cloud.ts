@@ -20,6 +20,10 @@ export interface BenchCloud {
   token: string
   projectId: string
   call: <T>(method: string, path: string, body?: unknown) => Promise<T>
+  /** A token by password: `user` and `scope` in Keystone's form, the password is ours. */
+  signIn: (user: object, scope?: object) => Promise<string>
+  /** Asks whether a token is good, as a service does. */
+  checkToken: (token: string) => Promise<void>
   /** Down and up again on the same data; answers the seconds to the first token. */
   again: () => Promise<number>
   stop: () => Promise<void>
@@ -47,9 +51,9 @@ export async function startCloud(args: string[], hasAgent: boolean): Promise<Ben
     if (code !== 0) throw new Error(`./pileus ${words.join(' ')} ended with ${code}`)
   }
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
-  const send = async (method: string, path: string, body: unknown, token = '') => {
+  const send = async (method: string, path: string, body: unknown, token = '', more: Record<string, string> = {}) => {
     const headers = {
-      ...{ 'X-Auth-Token': token, 'Content-Type': 'application/json' },
+      ...{ 'X-Auth-Token': token, 'Content-Type': 'application/json', ...more },
       'OpenStack-API-Version': 'compute 2.96',
     }
     const outgoing = request({ host: '127.0.0.1', port, method, path, agent, headers })
@@ -57,16 +61,16 @@ export async function startCloud(args: string[], hasAgent: boolean): Promise<Ben
     const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
     return { status: incoming.statusCode ?? 0, headers: incoming.headers, text: await text(incoming) }
   }
+  const tokenFor = async (user: object, scope?: object) => {
+    const identity = { methods: ['password'], password: { user: { ...user, password } } }
+    const reply = await send('POST', '/identity/v3/auth/tokens', { auth: { identity, ...(scope && { scope }) } })
+    if (reply.status !== 201) throw new Error(reply.text)
+    return { token: String(reply.headers['x-subject-token']), projectId: JSON.parse(reply.text).token.project?.id }
+  }
   const signIn = async () => {
     const domain = { name: 'Default' }
-    const identity = { methods: ['password'], password: { user: { name: 'admin', domain, password } } }
-    const auth = { identity, scope: { project: { name: 'admin', domain } } }
-    const reply = await send('POST', '/identity/v3/auth/tokens', { auth })
-    if (reply.status !== 201) throw new Error(reply.text)
-    return {
-      token: String(reply.headers['x-subject-token']),
-      projectId: String(JSON.parse(reply.text).token.project.id),
-    }
+    const { token, projectId } = await tokenFor({ name: 'admin', domain }, { project: { name: 'admin', domain } })
+    return { token, projectId: String(projectId) }
   }
   const launch = async () => {
     const began = performance.now()
@@ -100,6 +104,13 @@ export async function startCloud(args: string[], hasAgent: boolean): Promise<Ben
       const reply = await send(method, path, body, current.token)
       if (reply.status >= 400) throw new Error(`${method} ${path}: ${reply.status} ${reply.text}`)
       return reply.text === '' ? undefined : JSON.parse(reply.text)
+    },
+    signIn: async (user, scope) => (await tokenFor(user, scope)).token,
+    async checkToken(token) {
+      const reply = await send('GET', '/identity/v3/auth/tokens', undefined, current.token, {
+        'X-Subject-Token': token,
+      })
+      if (reply.status !== 200) throw new Error(reply.text)
     },
     async again() {
       await pileus('down')

@@ -86,7 +86,8 @@ async function tinyOn({ call }: BenchCloud, networkId: string) {
   return { flavorRef, imageRef: images[0].id, networks: [{ uuid: networkId }] }
 }
 
-async function each(count: number, atOnce: number, work: (index: number) => Promise<unknown>): Promise<void> {
+/** Calls `work` that often, `atOnce` at a time. */
+export async function each(count: number, atOnce: number, work: (index: number) => Promise<unknown>): Promise<void> {
   let next = 0
   const worker = async () => {
     while (next < count) await work(next++)

@@ -3,8 +3,9 @@ import { one } from '#lib/http/page.ts'
 import { type QueryValues, type Request, route } from '#lib/http/route.ts'
 import { flag, listLinks, readIdentityPage } from '../lists.ts'
 import type { Project } from '../model.ts'
-import { findProject, listDescendants } from '../projects/model.ts'
-import { type AssignmentFilter, listAssignments } from './list.ts'
+import { findProject } from '../projects/model.ts'
+import { listAssignments } from './list.ts'
+import type { AssignmentFilter } from './reach.ts'
 import { assignmentView } from './views.ts'
 
 function readFilter(query: QueryValues, effective: boolean): AssignmentFilter {
@@ -36,6 +37,11 @@ async function findRoot({ query, db }: Pick<Request, 'query' | 'db'>): Promise<P
   return id ? findProject(db, id) : undefined
 }
 
+/** A project that is not there has no tree either. */
+const aimOf = (id: string, root: Project | undefined) => ({
+  ...{ id, isDomain: root?.isDomain ?? false, subtree: root !== undefined },
+})
+
 export const assignmentListRoutes = [
   route({
     method: 'GET',
@@ -54,13 +60,12 @@ export const assignmentListRoutes = [
         invalid('scope.project.id must be specified if include_subtree is also specified.')
       const effective = flag(query, 'effective') ?? false
       const filter = readFilter(query, effective)
-      const below = root ? (await listDescendants(db, root.id)).map(({ id }) => id) : []
       const { limit, marker } = readIdentityPage(query)
       const { rows, next } = await listAssignments(
         db,
         {
           ...filter,
-          projectIds: projectId === undefined ? undefined : [projectId, ...below],
+          project: projectId === undefined ? undefined : aimOf(projectId, root),
           within: actor.domainId ?? undefined,
         },
         { effective, names: flag(query, 'include_names') ?? false, limit, marker },
