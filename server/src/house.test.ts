@@ -1,13 +1,15 @@
 // Rules of the house that enumerate: they hold for every route, task and table that anyone adds.
 import assert from 'node:assert/strict'
-import { globSync } from 'node:fs'
-import { join } from 'node:path'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { is } from 'drizzle-orm'
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core'
 import { sql } from '#lib/db.ts'
 import type { Route, Service } from '#lib/http/route.ts'
 import { readMigrations } from '#lib/migrate.ts'
+import { allDefinitions } from '#lib/task.ts'
+import type { CrashScenario } from '#lib/testing/crash.ts'
 import { testCloud } from '#lib/testing/cloud.ts'
 
 // PostgreSQL gives these to every table.
@@ -126,4 +128,33 @@ test('the tables in the code are those that the migrations make', async (t) => {
 test('migrations have numbers of their own', () => {
   const numbers = readMigrations().map(({ name }) => name.slice(0, 4))
   assert.deepEqual(numbers, [...new Set(numbers)])
+})
+
+test('every step of every task is in a crash scenario, and every scenario is run', async (t) => {
+  await testCloud(t) // loads every service, and with it every task
+  const src = import.meta.dirname
+  const declared = new Set<string>()
+  for (const file of globSync('**/crash.scenarios.ts', { cwd: src })) {
+    const { crashScenarios } = (await import(join(src, file))) as { crashScenarios: readonly CrashScenario[] }
+    for (const { steps } of crashScenarios) for (const step of steps) declared.add(step)
+    // the harness holds each scenario to the steps that it declares; so it must be run, and as a whole
+    const beside = readFileSync(join(src, dirname(file), 'crash.test.ts'), 'utf8')
+    assert.match(beside, /^import \{ crashScenarios \} from '\.\/crash\.scenarios\.ts'$/m, file)
+    assert.match(beside, /^crashTests\(crashScenarios\)$/m, file)
+  }
+  // 'probe.…' is what tests of the engine call theirs
+  const tasks = allDefinitions().filter(({ kind }) => !kind.startsWith('probe.'))
+  const all = tasks.flatMap(({ kind, steps }) => Object.keys(steps).map((step) => `${kind}/${step}`))
+  assert.ok(all.length > 5, 'tasks were found')
+  assert.deepEqual(
+    all.filter((step) => !declared.has(step)),
+    [],
+    'these are in no crash.scenarios.ts (CONTRIBUTING.md, "A new verb that takes time")',
+  )
+  const known = new Set(all)
+  assert.deepEqual(
+    [...declared].filter((step) => !known.has(step)),
+    [],
+    'these steps are in a crash.scenarios.ts and nowhere else',
+  )
 })

@@ -51,7 +51,11 @@ export async function runTask(
       if (controller.signal.aborted && upcoming !== undefined) return await letGo(world.db, claimed, upcoming, log)
     } catch (error) {
       if (error instanceof Crash) throw error
+      // a step that fails has an end too: the note of its failure may be lost with the process, or be all that it left
+      const when = options.crash?.(claimed, step)
+      if (when === 'before') throw new Crash()
       await recover(world, definition, claimed, step, attempt, startedAt, error, controller.signal, log)
+      if (when === 'after') throw new Crash()
       return
     }
   }

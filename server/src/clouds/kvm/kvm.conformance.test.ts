@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test'
-import { conformance, type Rig } from '../conformance.ts'
+import { conformance } from '../conformance.ts'
+import type { Rig } from '../conformance-rig.ts'
 import { kvmWorld } from './rig.testing.ts'
 
 /** `apart`: the agents are connected to another server process than the one that is asked. */

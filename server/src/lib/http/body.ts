@@ -24,7 +24,8 @@ export async function readBody(raw: FastifyRequest, rules: BodyRules): Promise<u
   if (bytes.length === 0) return undefined
   const type = (raw.headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase()
   if (type !== 'application/json' && !(rules.accepts ?? []).includes(type)) {
-    if (rules.accepts || type.startsWith('text/') || type.includes('xml'))
+    const isType = /^[^\s/]+\/[^\s/]+$/.test(type)
+    if (!isType || rules.accepts || type.startsWith('text/') || type.includes('xml'))
       throw new Fault('unsupportedMedia', `The content type ${type} is not supported.`)
   }
   return parseJson(bytes)

@@ -1,4 +1,4 @@
-// Routes as data: what a service answers, without how it travels. `serve.ts` turns them into HTTP.
+// Routes as data: what a service answers, without how it travels. `serve.ts` and `handle.ts` turn them into HTTP.
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Static, TSchema } from 'typebox'

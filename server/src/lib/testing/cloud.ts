@@ -9,7 +9,7 @@ import { bug } from '#lib/fault.ts'
 import type { Method } from '#lib/http/route.ts'
 import { makeLog } from '#lib/log.ts'
 import { testDatabase } from '#lib/testing/database.ts'
-import { allDefinitions, type Task } from '#lib/task.ts'
+import type { Task } from '#lib/task.ts'
 import { drainTasks } from '#lib/worker.ts'
 import { type Persona, personas, seedPersonas } from '#lib/testing/personas.ts'
 
@@ -140,84 +140,4 @@ function client(
     patch: (path, body, options) => call('PATCH', path, body, options),
     version: (version) => client(app, who, { ...always, 'openstack-api-version': version }),
   }
-}
-
-export interface CrashScenario {
-  /** Makes the tasks begin; runs in a fresh cloud each time. */
-  begin(cloud: TestCloud): Promise<void>
-  /** What must hold when all tasks have come to their end. */
-  check(cloud: TestCloud): Promise<void>
-  /** Removes everything; after it `empty` must hold. */
-  remove(cloud: TestCloud): Promise<void>
-  empty(cloud: TestCloud): Promise<void>
-  /** Makes the n-th outside call fail once; returns false when there are fewer calls. */
-  failCall?(cloud: TestCloud, n: number): boolean
-}
-
-const crashed = new Set<string>()
-
-/**
- * Runs a scenario again and again: killed before each step's commit, killed after it (so each step runs twice, or is
- * entered anew), each outside call failing once; then removes all and expects an empty world.
- */
-export async function crashAfterEveryStep(t: TestContext, scenario: CrashScenario): Promise<void> {
-  const seen: string[] = []
-  await t.test('undisturbed', async (sub) => {
-    const cloud = await testCloud(sub)
-    await scenario.begin(cloud)
-    await cloud.runTasks({
-      crash: (task, step) => {
-        crashed.add(task.kind)
-        if (!seen.includes(`${task.kind}/${step}`)) seen.push(`${task.kind}/${step}`)
-        return undefined
-      },
-    })
-    await scenario.check(cloud)
-    await scenario.remove(cloud)
-    await cloud.runTasks()
-    await scenario.empty(cloud)
-  })
-  for (const at of seen) {
-    for (const when of ['before', 'after'] as const) {
-      await t.test(`killed ${when} the commit of ${at}`, async (sub) => {
-        const cloud = await testCloud(sub)
-        const done = new Set<string>()
-        const once = (task: Task, step: string) => {
-          const name = `${task.kind}/${step}`
-          if (name !== at || done.has(task.id)) return undefined
-          done.add(task.id)
-          return when
-        }
-        await scenario.begin(cloud)
-        await cloud.runTasks({ crash: once })
-        await scenario.check(cloud)
-        await scenario.remove(cloud)
-        await cloud.runTasks()
-        await scenario.empty(cloud)
-      })
-    }
-  }
-  if (!scenario.failCall) return
-  for (let n = 0; n < 50; n++) {
-    let more = true
-    await t.test(`outside call ${n} fails once`, async (sub) => {
-      const cloud = await testCloud(sub)
-      more = scenario.failCall!(cloud, n)
-      if (!more) return
-      await scenario.begin(cloud)
-      await cloud.runTasks()
-      await scenario.check(cloud)
-      await scenario.remove(cloud)
-      await cloud.runTasks()
-      await scenario.empty(cloud)
-    })
-    if (!more) break
-  }
-}
-
-/** Tasks that no crash scenario of this process has run: for the house test, which is the last file. */
-export function neverCrashed(): string[] {
-  return allDefinitions()
-    .map(({ kind }) => kind)
-    .filter((kind) => !crashed.has(kind))
 }

@@ -18,6 +18,7 @@ import { computeQuotas } from './quotas/resources.ts'
 import { quotaRoutes } from './quotas/routes.ts'
 import { serverGroupRoutes } from './server-groups/routes.ts'
 import { serverActions } from './servers/actions-routes.ts'
+import { portSubscriptions } from './servers/lost-port.ts'
 import { interfaceRoutes } from './servers/interfaces-routes.ts'
 import { serverPartRoutes } from './servers/parts-routes.ts'
 import { serverRoutes } from './servers/routes.ts'
@@ -56,6 +57,7 @@ export const computeService: Service = {
   statuses: { overQuota: 403, tooLarge: 413 },
   policies: computePolicies,
   quotas: computeQuotas,
+  subscriptions: portSubscriptions,
   uuidParams: true,
   requestIdHeaders: ['x-compute-request-id'],
   routes: [

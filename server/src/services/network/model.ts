@@ -142,6 +142,8 @@ export const port = pgTable('port', {
   profile: jsonb().$type<Record<string, unknown>>().notNull().default({}),
   host: text().notNull().default(''),
   wired: boolean().notNull().default(false),
+  /** Compute made it the port of the server `deviceId`. What a port's owner writes there himself makes it nobody's. */
+  attached: boolean().notNull().default(false),
   madeForServer: boolean('made_for_server').notNull().default(false),
   devicePlace: integer('device_place').notNull().default(0),
   deviceTag: text('device_tag'),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { computeCloud, makeServer } from '../testing/compute.ts'
+import { sql } from '#lib/db.ts'
+import { computeCloud, makeServer, serverBody } from '../testing/compute.ts'
 
 const at = (id: string) => `/compute/v2.1/servers/${id}/os-interface`
 
@@ -48,6 +49,65 @@ test('a port that was there before stays when it leaves the server', async (t) =
   assert.equal((await member.delete(`${at(id)}/${portId}`)).status, 202)
   await cloud.runTasks()
   assert.equal((await member.get(`/network/v2.0/ports/${portId}`)).json.port.device_id, '')
+})
+
+test('a port deleted or given to something else in the network API leaves the guest at once', async (t) => {
+  const cloud = await computeCloud(t)
+  const member = cloud.as('member')
+  const id = await makeServer(cloud)
+  const { port_id: own } = (await member.get(at(id))).json.interfaceAttachments[0]
+  const { id: second } = (await member.post('/network/v2.0/ports', { port: { network_id: cloud.networkId } })).json.port
+  assert.equal((await member.post(at(id), { interfaceAttachment: { port_id: second } })).status, 200)
+  await cloud.runTasks()
+  const nics = async () => (await cloud.sim.machines())[0]!.about.nics.map(({ portId }) => portId)
+  assert.deepEqual(await nics(), [own, second])
+  assert.equal((await member.delete(`/network/v2.0/ports/${own}`)).status, 204)
+  const addresses = async () =>
+    (await member.get(`/compute/v2.1/servers/${id}`)).json.server.addresses.private?.length ?? 0
+  assert.equal(await addresses(), 1)
+  await cloud.runTasks()
+  assert.deepEqual(await nics(), [second])
+  const put = await member.put(`/network/v2.0/ports/${second}`, { port: { device_id: 'elsewhere' } })
+  assert.equal(put.status, 200, put.text)
+  assert.equal(await addresses(), 0)
+  await cloud.runTasks()
+  assert.deepEqual(await nics(), [])
+  assert.equal((await member.get(`/compute/v2.1/servers/${id}`)).json.server.status, 'ACTIVE')
+})
+
+test('a port deleted while its server is being made is not in the guest', async (t) => {
+  const cloud = await computeCloud(t)
+  const member = cloud.as('member')
+  const { id } = (await member.post('/compute/v2.1/servers', serverBody(cloud))).json.server
+  const { port_id: portId } = (await member.get(at(id))).json.interfaceAttachments[0]
+  // held by its host, which has heard of the port already
+  await cloud.sim.failures.hold(id, true)
+  await assert.rejects(cloud.runTasks(), /do not come to an end/)
+  assert.equal((await member.delete(`/network/v2.0/ports/${portId}`)).status, 204)
+  await cloud.sim.failures.hold(id, false)
+  await cloud.runTasks()
+  assert.deepEqual((await cloud.sim.machines())[0]!.about.nics, [])
+  assert.equal((await member.get(`/compute/v2.1/servers/${id}`)).json.server.status, 'ACTIVE')
+})
+
+test("a port on which somebody writes another project's server is not that server's", async (t) => {
+  const cloud = await computeCloud(t)
+  const [member, other] = [cloud.as('member'), cloud.as('other')]
+  const id = await makeServer(cloud)
+  const before = (await member.get(at(id))).json.interfaceAttachments
+  const { id: network_id } = (await other.post('/network/v2.0/networks', { network: { name: 'trap' } })).json.network
+  await other.post('/network/v2.0/subnets', { subnet: { network_id, ip_version: 4, cidr: '10.66.0.0/24' } })
+  const forged = { network_id, device_id: id, device_owner: 'compute:nova' }
+  const made = await other.post('/network/v2.0/ports', { port: forged })
+  assert.equal(made.status, 201, made.text)
+  assert.deepEqual((await member.get(at(id))).json.interfaceAttachments, before)
+  assert.deepEqual(Object.keys((await member.get(`/compute/v2.1/servers/${id}`)).json.server.addresses), ['private'])
+  assert.equal((await member.post(`/compute/v2.1/servers/${id}/action`, { reboot: { type: 'HARD' } })).status, 202)
+  await cloud.runTasks()
+  assert.equal((await cloud.sim.machines())[0]!.about.nics.length, 1)
+  assert.equal((await other.delete(`/network/v2.0/ports/${made.json.port.id}`)).status, 204)
+  const [unfinished] = await cloud.db.rows(sql`select 1 from task where finished_at is null`)
+  assert.equal(unfinished, undefined, 'its end concerns nobody')
 })
 
 test('what cannot be attached is refused as Nova refuses it', async (t) => {

@@ -18,7 +18,7 @@ const Input = Type.Object({
 })
 type Plugging = Run<{ serverId: string; portId: string; verb: 'attach' | 'detach'; until: string }>
 
-const resting: readonly State[] = ['active', 'paused', 'stopped']
+export const resting: readonly State[] = ['active', 'paused', 'stopped']
 /** How long a guest has to let go of a port, or its host to wire one, before all is put back. */
 const patienceMs = 300_000
 
@@ -87,6 +87,12 @@ export async function detachInterface(
   origin: Omit<StartOptions, 'key'>,
 ): Promise<void> {
   await start(tx, await hold(tx, server, 'detach'), portId, 'detach', origin)
+}
+
+/** The guest is asked to let go of a port that is the server's no more. Throws conflict. */
+export async function dropNic(tx: Tx, server: Server, portId: string): Promise<void> {
+  const { region, projectId } = server
+  await start(tx, await hold(tx, server, 'detach'), portId, 'detach', { region, projectId })
 }
 
 export const serverInterface = task({

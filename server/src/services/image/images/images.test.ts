@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { crashAfterEveryStep, type TestClient, testCloud } from '#lib/testing/cloud.ts'
+import { type TestClient, testCloud } from '#lib/testing/cloud.ts'
 
 const v2 = '/image/v2'
 const patchType = { 'content-type': 'application/openstack-images-v2.1-json-patch' }
@@ -195,24 +195,3 @@ test('lists are paged and filtered', async (t) => {
   const second = await member.get(`/image${first.json.next}`)
   assert.deepEqual([second.json.images.map((i: { name: string }) => i.name), second.json.next], [['c'], undefined])
 })
-
-test('staged data becomes the image by an import that survives crashes', (t) =>
-  crashAfterEveryStep(t, {
-    async begin(cloud) {
-      const member = cloud.as('member')
-      const id = await create(member, { id: '11111111-2222-4333-8444-555555555555' })
-      assert.equal((await member.put(`${v2}/images/${id}/stage`, undefined, { raw: Buffer.from('data') })).status, 204)
-      assert.equal((await member.post(`${v2}/images/${id}/import`, { method: { name: 'web-download' } })).status, 400)
-      assert.equal((await member.post(`${v2}/images/${id}/import`, { method: { name: 'glance-direct' } })).status, 202)
-    },
-    async check(cloud) {
-      const { json } = await cloud.as('member').get(`${v2}/images/11111111-2222-4333-8444-555555555555`)
-      assert.deepEqual([json.status, json.size], ['active', 4])
-    },
-    async remove(cloud) {
-      assert.equal((await cloud.as('member').delete(`${v2}/images/11111111-2222-4333-8444-555555555555`)).status, 204)
-    },
-    async empty(cloud) {
-      assert.deepEqual((await cloud.as('member').get(`${v2}/images`)).json.images, [])
-    },
-  }))

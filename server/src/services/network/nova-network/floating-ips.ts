@@ -29,7 +29,7 @@ interface Row {
 async function read(db: Db, region: string, where: ReturnType<typeof sql>): Promise<PooledIp[]> {
   const rows = await db.rows<Row>(sql`
     select f.id, f.project_id, host(f.address) as address, host(f.fixed_address) as fixed_address, n.name as pool,
-      case when p.device_owner like 'compute:%' then p.device_id end as server_id
+      case when p.attached then p.device_id end as server_id
     from floating_ip f join network n on n.id = f.network_id left join port p on p.id = f.port_id
     where f.region = ${region} and ${where} order by f.id limit 1000`)
   return rows.map((row) => ({

@@ -27,6 +27,7 @@ export interface NewPort extends Partial<
     | 'host'
     | 'wired'
     | 'madeForServer'
+    | 'attached'
     | 'devicePlace'
     | 'deviceTag'
     | 'tags'

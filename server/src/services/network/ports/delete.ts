@@ -17,7 +17,11 @@ export async function removePorts(tx: Tx, at: At, ports: readonly PortRow[]): Pr
       resourceId: each.id,
       projectId: each.projectId,
       region: at.region,
-      payload: { deviceId: each.deviceId, deviceOwner: each.deviceOwner, networkId: each.networkId },
+      payload: {
+        serverId: each.attached ? each.deviceId : null,
+        deviceOwner: each.deviceOwner,
+        networkId: each.networkId,
+      },
     })
   }
 }

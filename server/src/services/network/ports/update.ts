@@ -50,10 +50,14 @@ export async function updatePort(tx: Tx, at: At, id: string, { fixedIps, ...chan
     change.securityGroupIds ?? row.securityGroupIds,
     change.allowedPairs ?? row.allowedPairs,
   )
+  const leaves =
+    row.attached &&
+    ((change.deviceId ?? row.deviceId) !== row.deviceId || (change.deviceOwner ?? row.deviceOwner) !== row.deviceOwner)
   const [after] = await tx
     .update(port)
     .set({
       ...change,
+      ...(leaves && { attached: false }),
       ...(change.host !== undefined && change.host !== row.host && { wired: false }),
       revision: sql`${port.revision} + 1`,
       updatedAt: sql`now()`,
@@ -69,7 +73,9 @@ export async function updatePort(tx: Tx, at: At, id: string, { fixedIps, ...chan
   const [shown] = await withFixedIps(tx, [after!])
   if (after!.host !== '' && after!.host !== row.host) await ensureDhcpPorts(tx, at, await carried(tx, [row.networkId]))
   await tellAround(tx, at, [row, after!])
-  await emit(tx, { type: 'port.updated', resourceId: id, projectId: row.projectId, region: at.region })
+  const about = { resourceId: id, projectId: row.projectId, region: at.region }
+  await emit(tx, { type: 'port.updated', ...about })
+  if (leaves) await emit(tx, { type: 'port.left', ...about, payload: { serverId: row.deviceId } })
   return shown!
 }
 

@@ -32,8 +32,8 @@ const versioned = (address: string) => ({ address, version: address.includes(':'
 export async function serverAddresses(db: Db, serverIds: readonly string[]): Promise<Map<string, ServerNic[]>> {
   const found = new Map<string, ServerNic[]>()
   if (serverIds.length === 0) return found
-  // A young database, before its first analyze, takes tables for nearly empty. starts_with, not like, which it takes to match
-  // next to nothing; and any (…), not a join with the ids, which it would do by comparing each with each.
+  // A young database, before its first analyze, takes tables for nearly empty: any (…), not a join with the ids, which it
+  // would do by comparing each with each.
   const [answer] = await db.rows<{ rows: string | null; networks: string; groups: string }>(sql`
     with mine as materialized (
       select p.device_id, p.device_place, p.id, p.mac, p.security_group_ids, p.network_id, a.n, a.address,
@@ -41,7 +41,7 @@ export async function serverAddresses(db: Db, serverIds: readonly string[]): Pro
       from port p
         left join ip_allocation a on a.port_id = p.id
         left join floating_ip f on f.port_id = p.id and f.fixed_address = a.address
-      where p.device_id = any (${`{${serverIds.join(',')}}`}::text[]) and starts_with(p.device_owner, 'compute:')
+      where p.device_id = any (${`{${serverIds.join(',')}}`}::text[]) and p.attached
     )
     select string_agg(concat(device_id, '|', id, '|', network_id, '|', mac, '|', array_to_string(security_group_ids, ' '),
         '|', host(address), '|', host(floating), '|', device_place, '|', n), E'\n') as rows,

@@ -87,6 +87,7 @@ async function makePort(
     deviceId: wish.serverId,
     deviceOwner: `compute:${wish.availabilityZone}`,
     dnsName: wish.hostname,
+    attached: true,
     madeForServer: true,
     devicePlace: place,
     ...(nic.tag !== undefined && { deviceTag: nic.tag }),
@@ -142,6 +143,7 @@ export async function adoptPort(
   const change: Partial<PortRow> = {
     deviceId: wish.serverId,
     deviceOwner: `compute:${wish.availabilityZone}`,
+    attached: true,
     devicePlace: place,
     deviceTag: nic.tag ?? null,
     ...(found.dnsName === '' && { dnsName: wish.hostname }),

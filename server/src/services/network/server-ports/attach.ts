@@ -40,6 +40,7 @@ export async function detachPort(tx: Tx, at: At, serverId: string, portId: strin
     .where(and(eq(port.region, at.region), eq(port.id, portId), eq(port.deviceId, serverId)))
     .for('update')
   if (!found) return notFound('Port', portId)
-  if (found.madeForServer) await removePorts(tx, at, [found])
+  // it leaves its server first: who hears of its end need not take it out of the guest
+  if (found.madeForServer) await removePorts(tx, at, [{ ...found, attached: false }])
   else await letGo(tx, at, [found])
 }

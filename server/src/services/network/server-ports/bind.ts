@@ -1,11 +1,11 @@
-import { and, eq, like, sql, type Tx } from '#lib/db.ts'
+import { and, eq, sql, type Tx } from '#lib/db.ts'
 import type { At } from '../at.ts'
 import { tellAround } from '../hosts/changed.ts'
 import { port, type PortRow } from '../model.ts'
 import { removePorts } from '../ports/delete.ts'
 import { ensureDhcpPorts } from '../ports/dhcp.ts'
 
-const ofServer = (serverId: string) => and(eq(port.deviceId, serverId), like(port.deviceOwner, 'compute:%'))
+const ofServer = (serverId: string) => and(eq(port.deviceId, serverId), port.attached)
 const changed = { revision: sql`${port.revision} + 1`, updatedAt: sql`now()` }
 
 /** The server's ports are on this host from now on; they are down until the host says that they are wired. */
@@ -52,7 +52,16 @@ export async function unbindServerPorts(
 
 /** Ports that existed before the server: they stay, without it. */
 export async function letGo(tx: Tx, at: At, ports: readonly PortRow[]): Promise<void> {
-  const free = { host: '', wired: false, deviceId: '', deviceOwner: '', deviceTag: null, devicePlace: 0, dnsName: '' }
+  const free = {
+    host: '',
+    wired: false,
+    deviceId: '',
+    deviceOwner: '',
+    attached: false,
+    deviceTag: null,
+    devicePlace: 0,
+    dnsName: '',
+  }
   await freePorts(tx, at, ports, free)
 }
 

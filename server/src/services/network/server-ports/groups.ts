@@ -1,5 +1,5 @@
 // Security groups of a server's ports, all of them at once.
-import { and, eq, like, type Tx } from '#lib/db.ts'
+import { and, eq, type Tx } from '#lib/db.ts'
 import { Fault, invalid } from '#lib/fault.ts'
 import type { At } from '../at.ts'
 import { port } from '../model.ts'
@@ -19,7 +19,7 @@ async function read(tx: Tx, at: At, { projectId, serverId, group }: GroupWish) {
   const ports = await tx
     .select()
     .from(port)
-    .where(and(eq(port.region, at.region), eq(port.deviceId, serverId), like(port.deviceOwner, 'compute:%')))
+    .where(and(eq(port.region, at.region), eq(port.deviceId, serverId), port.attached))
     .orderBy(port.id)
     .for('update')
   return { groupId: groupId!, ports }

@@ -63,7 +63,7 @@ export async function serverPorts(db: Db, serverIds: readonly string[]): Promise
       join network n on n.id = p.network_id
       left join ip_allocation a on a.port_id = p.id
       left join floating_ip f on f.port_id = p.id and f.fixed_address = a.address
-    where p.device_id in ${[...serverIds]} and p.device_owner like 'compute:%'
+    where p.device_id in ${[...serverIds]} and p.attached
     order by p.device_id, p.device_place, p.id, a.n, a.address`)
   const networkIds = [...new Set(rows.map((row) => row.network_id))]
   const subnets = Map.groupBy(await subnetsOf(db, networkIds), (each) => each.networkId)

@@ -4,8 +4,10 @@ import { reply, type Reply, type Request } from '#lib/http/route.ts'
 import { statusOf } from '#lib/http/status.ts'
 import { answerAccount } from './account.ts'
 import { type Answer, errorPage, refuse, statusOfFault, transactionId } from './answer.ts'
+import { answerBulkDelete, answerManifestDelete, isBulkDelete } from './bulk-delete.ts'
 import { answerContainer } from './container.ts'
 import { allowed, crossOrigin, preflight } from './cors.ts'
+import { answerExtract, isExtract } from './extract.ts'
 import { answerForm, isFormPost } from './form-post.ts'
 import { loadState, type State } from './load.ts'
 import { changeObject, copyObject, deleteObject, putCopy } from './object-change.ts'
@@ -42,6 +44,8 @@ function asDownload(sr: SwiftRequest, answer: Answer): Answer {
 }
 
 async function answerSwift(sr: SwiftRequest): Promise<Answer> {
+  if (isExtract(sr)) return answerExtract(sr)
+  if (isBulkDelete(sr)) return answerBulkDelete(sr)
   if (sr.container === undefined)
     return sr.method === 'OPTIONS' ? { status: 200, headers: { Allow: allowed } } : answerAccount(sr)
   if (sr.method === 'COPY' && sr.object !== undefined) return copyObject(sr)
@@ -71,7 +75,7 @@ async function answerWithin(sr: SwiftRequest, state: State): Promise<Answer> {
     case 'POST':
       return changeObject(sr, state)
     case 'DELETE':
-      return deleteObject(sr, state)
+      return sr.param('multipart-manifest') === 'delete' ? answerManifestDelete(sr, state) : deleteObject(sr, state)
     default:
       return refuse(405)
   }

@@ -1,4 +1,7 @@
 // GET /info: what this store can do, in Swift's words.
+import { mostFailures } from './bulk.ts'
+import { mostDeletes } from './bulk-delete.ts'
+import { mostContainers } from './extract.ts'
 import { listLimit } from './lists.ts'
 import { limits } from './metadata.ts'
 import { mostBytes } from './object-put.ts'
@@ -26,6 +29,8 @@ export function swiftInfo(): Record<string, unknown> {
       policies: [{ name: policyName, aliases: policyName, default: true }],
     },
     account_quotas: {},
+    bulk_delete: { max_deletes_per_request: mostDeletes, max_failed_deletes: mostFailures },
+    bulk_upload: { max_containers_per_extraction: mostContainers, max_failed_extractions: mostFailures },
     container_quotas: {},
     cors: {},
     crossdomain: {},

@@ -9,12 +9,12 @@ export const limits = { name: 128, value: 256, count: 90, overall: 4096 } as con
 export function readMetadata(sr: SwiftRequest, kind: Kind): Record<string, string> {
   const found: Record<string, string> = {}
   const [sets, removes] = [`x-${kind}-meta-`, `x-remove-${kind}-meta-`]
-  for (const header of Object.keys(sr.req.headers)) {
+  for (const header of Object.keys(sr.headers)) {
     if (kind !== 'object' && header.startsWith(removes)) found[header.slice(removes.length).replaceAll('_', '-')] = ''
   }
   let overall = 0
   let count = 0
-  for (const [header, raw] of Object.entries(sr.req.headers)) {
+  for (const [header, raw] of Object.entries(sr.headers)) {
     if (!header.startsWith(sets)) continue
     // Swift's servers have never told the two apart
     const name = header.slice(sets.length).replaceAll('_', '-')

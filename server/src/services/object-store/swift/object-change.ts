@@ -3,7 +3,7 @@ import { and, eq, sql } from '#lib/db.ts'
 import { factsOf, removeArchived } from '../archive.ts'
 import { copyBytes } from '../encryption/copy.ts'
 import { defaultEncryption } from '../encryption/default.ts'
-import { type Container, standard, storedObject, type StoredObject } from '../model.ts'
+import { standard, storedObject, type StoredObject } from '../model.ts'
 import { emptyBytes, type Received } from '../store/bytes.ts'
 import { lockName } from '../store/lock.ts'
 import type { ObjectFacts } from '../store/put.ts'
@@ -57,7 +57,6 @@ export async function deleteObject(sr: SwiftRequest, state: State): Promise<Answ
   if (!container) refuse(404)
   const name = sr.object!
   const asked = sr.param('version-id')
-  if (sr.param('multipart-manifest') === 'delete') await deleteSegments(sr, container, name)
   const headers: Record<string, string> = {}
   await sr.req.db.transaction(async (tx) => {
     if (asked !== undefined) {
@@ -79,19 +78,6 @@ export async function deleteObject(sr: SwiftRequest, state: State): Promise<Answ
     } else await removeObject(tx, container, name, before)
   })
   return { status: 204, headers }
-}
-
-async function deleteSegments(sr: SwiftRequest, container: Container, name: string): Promise<void> {
-  const found = await findObject(sr.req.db, container.id, name)
-  if (!found?.manifest || !('segments' in found.manifest)) return
-  for (const { path, data } of found.manifest.segments) {
-    if (data !== undefined) continue
-    const slash = path.indexOf('/', 1)
-    const state = await loadState(sr.req.world, sr.whose, path.slice(1, slash))
-    requireAccess(sr, 'object-write', state.container)
-    const box = state.container
-    if (box) await sr.req.db.transaction((tx) => removeObject(tx, box, path.slice(slash + 1)))
-  }
 }
 
 /** COPY: from this object to `Destination`. */

@@ -37,6 +37,21 @@ export async function writeObject(sr: SwiftRequest, state: State): Promise<Answe
   return putBytes(sr, state, sr.req.stream, facts)
 }
 
+/** A plain object of these bytes, which are `length` as far as is known. */
+export async function writeBytes(
+  sr: SwiftRequest,
+  state: State,
+  data: AsyncIterable<Buffer>,
+  length: number,
+): Promise<Answer> {
+  requireAccess(sr, 'object-write', state.container)
+  requireNames(sr)
+  if (!state.container) refuse(404)
+  const facts = readFacts(sr)
+  await requireRoom(sr, state, state.container, length)
+  return putBytes(sr, state, data, facts)
+}
+
 /** How bytes are taken in that are to lie in this container. */
 export async function optionsInto(sr: SwiftRequest, { container }: State): Promise<ReceiveOptions> {
   if (!container) return {}

@@ -1,4 +1,5 @@
 // One Swift request, its path taken apart.
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Request } from '#lib/http/route.ts'
 import { one } from '#lib/http/page.ts'
 import type { Whose } from '../containers.ts'
@@ -7,6 +8,7 @@ import { fromHeader, refuse } from './answer.ts'
 export interface SwiftRequest {
   readonly req: Request
   readonly method: string
+  readonly headers: IncomingHttpHeaders
   readonly account: string
   readonly projectId: string
   readonly whose: Whose
@@ -34,6 +36,7 @@ export function readRequest(req: Request, method: string): SwiftRequest {
   return {
     req,
     method,
+    headers: req.headers,
     account,
     projectId: account.slice(accountPrefix.length),
     whose: { region: req.region, projectId: account.slice(accountPrefix.length) },
@@ -42,6 +45,25 @@ export function readRequest(req: Request, method: string): SwiftRequest {
     signedPaths: [mount + decoded, `/v1${decoded}`],
     header: (name) => fromHeader(req.headers[name]),
     param: (name) => one(req.query, name),
+  }
+}
+
+/** One of the many that a bulk request stands for: of the same asker, with only these headers and no query. */
+export function subrequest(
+  sr: SwiftRequest,
+  method: string,
+  container: string,
+  object: string | undefined,
+  headers: IncomingHttpHeaders = {},
+): SwiftRequest {
+  return {
+    ...sr,
+    method,
+    headers,
+    container,
+    object,
+    header: (name) => fromHeader(headers[name]),
+    param: () => undefined,
   }
 }
 
