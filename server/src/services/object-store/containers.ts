@@ -3,6 +3,7 @@ import { and, type Db, eq, first, sql, type Tx } from '#lib/db.ts'
 import { conflict, notFound } from '#lib/fault.ts'
 import { type Account, type Container, objectAccount, objectContainer } from './model.ts'
 import { nextName } from './names.ts'
+import { dropUploads } from './uploads.ts'
 
 export interface Whose {
   region: string
@@ -133,6 +134,7 @@ export async function removeContainer(tx: Tx, whose: Whose, name: string): Promi
     sql`select exists (select from object where container_id = ${found.id}) as any`,
   )
   if (left!.any) conflict('Expired objects of this container are still being removed; try again in a minute.')
+  await dropUploads(tx, found.id)
   await tx.delete(objectContainer).where(eq(objectContainer.id, found.id))
 }
 

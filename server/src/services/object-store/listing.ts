@@ -17,6 +17,11 @@ export interface ObjectEntry {
   kind: string
   headers: Record<string, string>
   symlinkPath?: string
+  storageClass: string
+  checksums: Record<string, string>
+  /** Of a static large object: of how many pieces. */
+  segments?: number
+  unversioned: boolean
   /** Where versions are listed. */
   version?: number
   latest?: boolean
@@ -34,6 +39,10 @@ interface Row {
   kind: string
   headers: Record<string, string>
   target: string | null
+  storage_class: string
+  checksums: Record<string, string>
+  segments: string | null
+  unversioned: boolean
   version: string
   latest?: boolean
   delete_marker?: boolean
@@ -58,13 +67,18 @@ function asEntry(row: Row): Entry {
     kind: row.kind,
     headers: row.headers,
     version: Number(row.version),
+    storageClass: row.storage_class,
+    checksums: row.checksums,
+    unversioned: row.unversioned,
+    ...(row.segments !== null && row.segments !== undefined && { segments: Number(row.segments) }),
     ...(row.target !== null && row.target !== undefined && { symlinkPath: row.target }),
     ...(row.latest !== undefined && { latest: row.latest }),
     ...(row.delete_marker !== undefined && { deleteMarker: row.delete_marker }),
   }
 }
 
-const shown = sql`o.name, o.size, o.etag, o.content_type, o.modified_at, o.kind, o.headers, o.version,
+const shown = sql`o.name, o.size, o.etag, o.content_type, o.modified_at, o.kind, o.headers, o.version, o.storage_class, o.checksums, o.unversioned,
+  case when o.kind = 'slo' then jsonb_array_length(o.manifest -> 'segments') end as segments,
   case when o.kind = 'symlink' then '/v1/AUTH_' || (o.manifest #>> '{target,account}') || '/'
     || (o.manifest #>> '{target,path}') end as target`
 

@@ -67,7 +67,13 @@ export interface ObjectLock {
   until?: string
   hold?: boolean
 }
-export type Manifest = { segments: Segment[] } | { target: LinkTarget }
+/** A part that an object was uploaded in. */
+export interface PartFacts {
+  number: number
+  size: number
+  checksum?: string
+}
+export type Manifest = { segments: Segment[] } | { target: LinkTarget } | { upload: string; parts: PartFacts[] }
 
 export const objectAccount = pgTable(
   'object_account',
@@ -134,6 +140,8 @@ const objectColumns = () => ({
   tags: jsonb().$type<Texts>(),
   acl: jsonb().$type<Acl>(),
   lock: jsonb().$type<ObjectLock>(),
+  /** Written while its container kept no versions: S3's null version. */
+  unversioned: boolean().notNull().default(false),
 })
 
 export const storedObject = pgTable('object', objectColumns(), (t) => [
@@ -188,3 +196,31 @@ export const bucketName = pgTable(
   },
   (t) => [primaryKey({ columns: [t.region, t.name] })],
 )
+/** An upload in parts, not completed. */
+export const objectUpload = pgTable('object_upload', {
+  id: uuid().primaryKey(),
+  containerId: bigint('container_id', { mode: 'number' }).notNull(),
+  name: text().notNull(),
+  initiator: text().notNull(),
+  facts: jsonb().$type<{ contentType: string; metadata: Texts; headers: Texts }>().notNull(),
+  storageClass: text('storage_class').notNull(),
+  checksum: jsonb().$type<{ algorithm: string; type: 'COMPOSITE' | 'FULL_OBJECT' }>(),
+  sealed: jsonb().$type<Sealed>(),
+  createdAt: moment('created_at').notNull().defaultNow(),
+})
+export type Upload = typeof objectUpload.$inferSelect
+
+export const objectPart = pgTable(
+  'object_part',
+  {
+    uploadId: uuid('upload_id').notNull(),
+    number: integer().notNull(),
+    size: bigint({ mode: 'number' }).notNull(),
+    etag: text().notNull(),
+    checksums: jsonb().$type<Texts>().notNull().default({}),
+    extents: jsonb().$type<Extent[]>().notNull(),
+    modifiedAt: moment('modified_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.uploadId, t.number] })],
+)
+export type Part = typeof objectPart.$inferSelect

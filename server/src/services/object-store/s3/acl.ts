@@ -2,7 +2,7 @@
 import type { Tx } from '#lib/db.ts'
 import { type Acl, cannedAcls, type Grant, type Grantee, isPublicGrant, permissions } from '../sharing/acl.ts'
 import { changeSharing } from '../sharing/names.ts'
-import type { Sharing } from '../sharing/sharing.ts'
+import { type Sharing, without } from '../sharing/sharing.ts'
 import { type Answer, xmlAnswer } from './answer.ts'
 import { readSmall } from './body.ts'
 import { owner } from './buckets.ts'
@@ -140,8 +140,8 @@ export async function putBucketAcl(request: BucketRequest): Promise<Answer> {
 
 /** Throws as requireAclAllowed does. */
 export async function setBucketAcl(tx: Tx, container: BucketRequest['bucket']['container'], acl: Acl): Promise<void> {
-  await changeSharing(tx, container, ({ acl: _, ...now }) => {
+  await changeSharing(tx, container, (now) => {
     requireAclAllowed(now, acl)
-    return acl.length > 0 ? { ...now, acl } : now
+    return acl.length > 0 ? { ...now, acl } : without(now, 'acl')
   })
 }

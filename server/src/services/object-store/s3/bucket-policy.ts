@@ -1,7 +1,7 @@
 // The policy of a bucket, who is kept out whatever it says, and who owns what is put into it.
 import { changeSharing } from '../sharing/names.ts'
 import { isPublic, mostPolicyBytes, parsePolicy } from '../sharing/policy.ts'
-import { isPublicPolicy, type PublicAccessBlock } from '../sharing/sharing.ts'
+import { isPublicPolicy, type PublicAccessBlock, without } from '../sharing/sharing.ts'
 import { isPublicGrant } from '../sharing/acl.ts'
 import { type Answer, xmlAnswer } from './answer.ts'
 import { readSmall, readXml } from './body.ts'
@@ -34,7 +34,7 @@ export async function putBucketPolicy(request: BucketRequest): Promise<Answer> {
 }
 
 export async function deleteBucketPolicy({ db, bucket: { container } }: BucketRequest): Promise<Answer> {
-  await db.transaction((tx) => changeSharing(tx, container, ({ policy: _, ...rest }) => rest))
+  await db.transaction((tx) => changeSharing(tx, container, (now) => without(now, 'policy')))
   return gone
 }
 
@@ -79,7 +79,7 @@ export async function putPublicAccessBlock(request: BucketRequest): Promise<Answ
 }
 
 export async function deletePublicAccessBlock({ db, bucket: { container } }: BucketRequest): Promise<Answer> {
-  await db.transaction((tx) => changeSharing(tx, container, ({ publicAccessBlock: _, ...rest }) => rest))
+  await db.transaction((tx) => changeSharing(tx, container, (now) => without(now, 'publicAccessBlock')))
   return gone
 }
 
@@ -114,6 +114,6 @@ export async function putOwnershipControls(request: BucketRequest): Promise<Answ
 }
 
 export async function deleteOwnershipControls({ db, bucket: { container } }: BucketRequest): Promise<Answer> {
-  await db.transaction((tx) => changeSharing(tx, container, ({ ownership: _, ...rest }) => rest))
+  await db.transaction((tx) => changeSharing(tx, container, (now) => without(now, 'ownership')))
   return gone
 }

@@ -5,16 +5,16 @@ import type { Enforcer } from '#lib/policy.ts'
 import type { World } from '#lib/world.ts'
 import type { AccessKeys } from '#identity'
 import { fromHeader } from '../swift/answer.ts'
-import { findForeign } from '../sharing/names.ts'
-import { loadState } from '../swift/load.ts'
 import { noSuchBucket, requireAllowed } from './access.ts'
 import type { Answer } from './answer.ts'
 import { authenticate, type Signature } from './authenticate.ts'
 import { makeBody } from './body.ts'
 import { refuse } from './errors.ts'
+import { findBucket } from './find-bucket.ts'
 import { chooseOperation, type Operation } from './operation.ts'
 import { operations } from './operations.ts'
-import { type Bucket, readQuery, readTarget, type S3Request } from './request.ts'
+import { requireSupported } from './unsupported.ts'
+import { readQuery, readTarget, type S3Request } from './request.ts'
 
 export interface Surroundings {
   world: World
@@ -84,6 +84,7 @@ export async function answerS3(
   if (operation === 'method') refuse('MethodNotAllowed', undefined, { Method: method })
   if (operation === 'unknown') refuse('NotImplemented')
   known.operation = operation
+  if (operation.level === 'object') requireSupported(request)
   return carryOut(request, operation, known)
 }
 
@@ -100,21 +101,6 @@ async function carryOut(request: S3Request, operation: Operation, known: Known):
   await requireAllowed(request, operation, bucket, target.key)
   if (operation.level === 'bucket') return operation.handle({ ...request, bucket })
   return operation.handle({ ...request, bucket, key: target.key! })
-}
-
-/** The bucket that the name means to the one who asks: that of their own project, else another's (see sharing/names.ts). */
-export async function findBucket({ actor, world }: S3Request, name: string): Promise<Bucket | undefined> {
-  const { region } = world.config
-  if (actor.projectId !== null) {
-    const whose = { region, projectId: actor.projectId }
-    const { container, accountMetadata } = await loadState(world, whose, name)
-    if (container) return { container, whose, accountMetadata }
-  }
-  const foreign = await findForeign(world.db, region, name)
-  if (!foreign) return undefined
-  const whose = { region, projectId: foreign.projectId }
-  const { container, accountMetadata } = await loadState(world, whose, foreign.name)
-  return container && { container, whose, accountMetadata }
 }
 
 // Keys made with an application credential do no more than its access rules say.

@@ -12,7 +12,7 @@ import { makeEnforcer, readOverrides } from '#lib/policy.ts'
 import type { World } from '#lib/world.ts'
 import type { AccessKeys } from '#identity'
 import { objectStorePolicies } from '../policy.ts'
-import type { Answer } from './answer.ts'
+import { type Answer, quoted } from './answer.ts'
 import { answerS3, type Known, stranger, type Surroundings } from './dispatch.ts'
 import { errorOf } from './errors.ts'
 import { plainDocument } from './xml.ts'
@@ -154,18 +154,21 @@ const bytesComing = (raw: IncomingMessage) => Number(raw.headers['content-length
 
 function errorAnswer(fault: Fault | undefined, known: Known, requestId: string, raw: IncomingMessage): Answer {
   const { code, status, message, about } = errorOf(fault)
+  // what is said in small letters is a header
+  const isHeader = (name: string) => /^[a-z]/.test(name)
+  const headers = Object.fromEntries(Object.entries(about).filter(([name]) => isHeader(name)))
+  if (status === 304) return { status, headers: { ...headers, ...(about['ETag'] && { ETag: quoted(about['ETag']) }) } }
   const body = plainDocument('Error', {
     Code: code,
     Message: message,
-    ...about,
-    ...(known.key !== undefined && { Key: known.key }),
+    ...Object.fromEntries(Object.entries(about).filter(([name]) => !isHeader(name))),
+    ...(known.key !== undefined && !('Key' in about) && { Key: known.key }),
     ...(known.bucket !== undefined && !('BucketName' in about) && { BucketName: known.bucket }),
     Resource: decodeQuietly(raw.url?.split('?')[0] ?? '/'),
     RequestId: requestId,
     HostId: hostId,
   })
-  if (status === 304) return { status, headers: {} }
-  return { status, headers: { 'Content-Type': 'application/xml' }, body }
+  return { status, headers: { 'Content-Type': 'application/xml', ...headers }, body }
 }
 
 function decodeQuietly(path: string): string {

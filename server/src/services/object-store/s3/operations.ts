@@ -1,6 +1,22 @@
 // Every operation of the S3 API that there is here. Another one is another row.
 import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './bucket-encryption.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts'
+import { getObjectAttributes } from './attributes.ts'
+import { listObjectsV1, listObjectsV2, listObjectVersions } from './lists.ts'
+import {
+  abortMultipartUpload,
+  createMultipartUpload,
+  listMultipartUploads,
+  listUploadParts,
+  uploadPart,
+  uploadPartCopy,
+} from './multipart.ts'
+import { completeMultipartUpload } from './multipart-complete.ts'
+import { copyObject } from './objects-copy.ts'
+import { deleteObject, deleteObjects } from './objects-delete.ts'
+import { getObject } from './objects-get.ts'
+import { putObjectBytes } from './objects-put.ts'
+import { getBucketVersioning, putBucketVersioning } from './versioning.ts'
 import type { OnBucket, Operation, OnObject, OnService } from './operation.ts'
 import { sharingOperations } from './sharing-operations.ts'
 
@@ -76,9 +92,177 @@ const bucketOperations: OnBucket[] = [
     rule: 'account:write',
     handle: deleteBucketEncryption,
   },
+  {
+    name: 'ListObjects',
+    level: 'bucket',
+    method: 'GET',
+    permission: 's3:ListBucket',
+    rule: 'account:read',
+    handle: listObjectsV1,
+  },
+  {
+    name: 'ListObjectsV2',
+    level: 'bucket',
+    method: 'GET',
+    query: 'list-type',
+    permission: 's3:ListBucket',
+    rule: 'account:read',
+    handle: listObjectsV2,
+  },
+  {
+    name: 'ListObjectVersions',
+    level: 'bucket',
+    method: 'GET',
+    query: 'versions',
+    permission: 's3:ListBucketVersions',
+    rule: 'account:read',
+    handle: listObjectVersions,
+  },
+  {
+    name: 'GetBucketVersioning',
+    level: 'bucket',
+    method: 'GET',
+    query: 'versioning',
+    permission: 's3:GetBucketVersioning',
+    rule: 'account:read',
+    handle: getBucketVersioning,
+  },
+  {
+    name: 'PutBucketVersioning',
+    level: 'bucket',
+    method: 'PUT',
+    query: 'versioning',
+    permission: 's3:PutBucketVersioning',
+    rule: 'account:write',
+    handle: putBucketVersioning,
+  },
+  {
+    name: 'DeleteObjects',
+    level: 'bucket',
+    method: 'POST',
+    query: 'delete',
+    permission: 's3:DeleteObject',
+    rule: 'account:write',
+    handle: deleteObjects,
+  },
+  {
+    name: 'ListMultipartUploads',
+    level: 'bucket',
+    method: 'GET',
+    query: 'uploads',
+    permission: 's3:ListBucketMultipartUploads',
+    rule: 'account:read',
+    handle: listMultipartUploads,
+  },
 ]
 
-const objectOperations: OnObject[] = []
+const objectOperations: OnObject[] = [
+  {
+    name: 'GetObject',
+    level: 'object',
+    method: 'GET',
+    permission: 's3:GetObject',
+    rule: 'account:read',
+    handle: getObject,
+  },
+  {
+    name: 'HeadObject',
+    level: 'object',
+    method: 'HEAD',
+    permission: 's3:GetObject',
+    rule: 'account:read',
+    handle: getObject,
+  },
+  {
+    name: 'PutObject',
+    level: 'object',
+    method: 'PUT',
+    permission: 's3:PutObject',
+    rule: 'account:write',
+    handle: putObjectBytes,
+  },
+  {
+    name: 'CopyObject',
+    level: 'object',
+    method: 'PUT',
+    header: 'x-amz-copy-source',
+    permission: 's3:PutObject',
+    rule: 'account:write',
+    handle: copyObject,
+  },
+  {
+    name: 'DeleteObject',
+    level: 'object',
+    method: 'DELETE',
+    permission: 's3:DeleteObject',
+    rule: 'account:write',
+    handle: deleteObject,
+  },
+  {
+    name: 'GetObjectAttributes',
+    level: 'object',
+    method: 'GET',
+    query: 'attributes',
+    permission: 's3:GetObjectAttributes',
+    rule: 'account:read',
+    handle: getObjectAttributes,
+  },
+  {
+    name: 'CreateMultipartUpload',
+    level: 'object',
+    method: 'POST',
+    query: 'uploads',
+    permission: 's3:PutObject',
+    rule: 'account:write',
+    handle: createMultipartUpload,
+  },
+  {
+    name: 'UploadPart',
+    level: 'object',
+    method: 'PUT',
+    query: 'uploadId',
+    permission: 's3:PutObject',
+    rule: 'account:write',
+    handle: uploadPart,
+  },
+  {
+    name: 'UploadPartCopy',
+    level: 'object',
+    method: 'PUT',
+    query: 'uploadId',
+    header: 'x-amz-copy-source',
+    permission: 's3:PutObject',
+    rule: 'account:write',
+    handle: uploadPartCopy,
+  },
+  {
+    name: 'CompleteMultipartUpload',
+    level: 'object',
+    method: 'POST',
+    query: 'uploadId',
+    permission: 's3:PutObject',
+    rule: 'account:write',
+    handle: completeMultipartUpload,
+  },
+  {
+    name: 'AbortMultipartUpload',
+    level: 'object',
+    method: 'DELETE',
+    query: 'uploadId',
+    permission: 's3:AbortMultipartUpload',
+    rule: 'account:write',
+    handle: abortMultipartUpload,
+  },
+  {
+    name: 'ListParts',
+    level: 'object',
+    method: 'GET',
+    query: 'uploadId',
+    permission: 's3:ListMultipartUploadParts',
+    rule: 'account:read',
+    handle: listUploadParts,
+  },
+]
 
 export const operations: readonly Operation[] = [
   ...accountOperations,

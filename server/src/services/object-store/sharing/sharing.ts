@@ -47,3 +47,9 @@ export function effectiveAcl(sharing: Sharing | null, acl: Acl | null | undefine
   if (!acl || sharing?.ownership === 'enforced') return []
   return sharing?.publicAccessBlock?.ignorePublicAcls ? acl.filter((grant) => !isPublicGrant(grant)) : acl
 }
+
+/** All of it but what one setting says. */
+export function without(sharing: Sharing, setting: keyof Sharing): Sharing {
+  const { [setting]: _, ...rest } = sharing
+  return rest
+}

@@ -7,7 +7,7 @@ import { holdBlobs, releaseBlobs } from './blobs.ts'
 import type { Received } from './bytes.ts'
 import { lockName } from './lock.ts'
 import { findObject } from './read.ts'
-import { billed, keepVersion } from './versions.ts'
+import { billed, keepNumbered, keepVersion } from './versions.ts'
 
 /** What an object is besides its bytes. */
 export interface ObjectFacts {
@@ -30,7 +30,8 @@ const jsonOrNull = (value: unknown): SQL => (value ? json(value) : sql`null::jso
 
 /**
  * Makes `bytes` the object of that name: all of it or, when another writer was later, nothing of it. Throws notFound when
- * the container is gone. `shared`: the bytes belong to another object too (a copy).
+ * the container is gone. `shared`: the bytes belong to another object too (a copy); `held`: they are
+ * counted already, and become this object's.
  */
 export async function putObject(
   tx: Tx,
@@ -38,12 +39,13 @@ export async function putObject(
   name: string,
   bytes: Received,
   facts: ObjectFacts,
-  options: { before?: Before; shared?: boolean } = {},
+  options: { before?: Before; shared?: boolean; held?: boolean } = {},
 ): Promise<{ version: number; modifiedAt: Date }> {
   await lockName(tx, container.id, name)
   if (options.before) options.before(await findObject(tx, container.id, name))
   if (container.versions === 'enabled') await keepVersion(tx, container.id, name)
-  if (bytes.extents) await holdBlobs(tx, bytes.extents, options.shared ?? false)
+  if (container.versions === 'suspended') await keepNumbered(tx, container.id, name)
+  if (bytes.extents && !options.held) await holdBlobs(tx, bytes.extents, options.shared ?? false)
   const [row] = await tx.rows<{ version: string; old_extents: Extent[] | null }>(sql`
     with old as materialized (
       select version, ${billed} as size, extents from object where container_id = ${container.id} and name = ${name}
@@ -51,21 +53,22 @@ export async function putObject(
       select greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint, (select version + 1 from old)) as version
     ), made as (
       insert into object (container_id, name, version, size, etag, content_type, metadata, headers, kind, manifest,
-        checksums, delete_at, modified_at, data, extents, storage_class, sealed, tags, acl, lock)
+        checksums, delete_at, modified_at, data, extents, storage_class, sealed, tags, acl, lock, unversioned)
       select ${container.id}, ${name}, at.version, ${bytes.size}::bigint, ${bytes.etag}, ${facts.contentType},
         ${json(facts.metadata)}, ${json(facts.headers)}, ${facts.kind ?? 'plain'},
         ${jsonOrNull(facts.manifest)}, ${json(bytes.checksums)},
         ${facts.deleteAt?.toISOString() ?? null}::timestamptz, to_timestamp(at.version / 1000000.0),
         ${bytes.data}::bytea, ${jsonOrNull(bytes.extents)},
         ${bytes.storageClass}, ${jsonOrNull(bytes.sealed)}, ${jsonOrNull(facts.tags)}, ${jsonOrNull(facts.acl)},
-        ${jsonOrNull(facts.lock)}
+        ${jsonOrNull(facts.lock)}, ${container.versions !== 'enabled'}::boolean
       from at where exists (select from object_container where id = ${container.id})
       on conflict (container_id, name) do update set version = excluded.version, size = excluded.size,
         etag = excluded.etag, content_type = excluded.content_type, metadata = excluded.metadata,
         headers = excluded.headers, kind = excluded.kind, manifest = excluded.manifest,
         checksums = excluded.checksums, delete_at = excluded.delete_at, modified_at = excluded.modified_at,
         data = excluded.data, extents = excluded.extents, storage_class = excluded.storage_class,
-        sealed = excluded.sealed, tags = excluded.tags, acl = excluded.acl, lock = excluded.lock
+        sealed = excluded.sealed, tags = excluded.tags, acl = excluded.acl, lock = excluded.lock,
+        unversioned = excluded.unversioned
       returning version
     ), used as (
       insert into object_usage (container_id, shard, objects, bytes)

@@ -19,13 +19,15 @@ export interface ReceiveOptions {
   checksums?: Record<string, Digest>
   /** What to encrypt with; see encryption/sealing.ts. */
   sealing?: Sealing | undefined
+  /** Bytes up to this size are to stand in a row; 0: what is to be joined with others has to be a blob. */
+  inlineUpTo?: number
 }
 
 /** Takes bytes in. Whoever calls it stores them in an object or gives them back with `discard`. */
 export async function receive(
   world: World,
   data: AsyncIterable<Buffer>,
-  { storageClass = standard, checksums = {}, sealing }: ReceiveOptions = {},
+  { storageClass = standard, checksums = {}, sealing, inlineUpTo = inlineBytes }: ReceiveOptions = {},
 ): Promise<Received> {
   const backend = backendOfClass(world.config, storageClass)
   const md5 = createHash('md5')
@@ -38,7 +40,7 @@ export async function receive(
     for (const each of digests) each.update(chunk)
   }
   let more = true
-  while (more && size <= inlineBytes) {
+  while (more && size <= inlineUpTo) {
     const got = await source.next()
     if (got.done) more = false
     else {
@@ -59,7 +61,7 @@ export async function receive(
       checksums: Object.fromEntries(named) as Record<string, string>,
     }
   }
-  if (!more && size <= inlineBytes) {
+  if (!more && size <= inlineUpTo) {
     const plain = head.length === 1 ? head[0]! : Buffer.concat(head)
     if (!seal) return made({ data: plain, extents: null, sealed: null })
     const sealed = { ...sealing.sealed, ...seal.beside }

@@ -3,9 +3,9 @@ import { Readable } from 'node:stream'
 import { extname } from 'node:path/posix'
 import type { Tx } from '#lib/db.ts'
 import { archive } from '../archive.ts'
-import { accountUse, containerUse } from '../containers.ts'
 import { sealingByDefault } from '../encryption/default.ts'
 import type { Container, StoredObject } from '../model.ts'
+import { hasRoom } from '../quota.ts'
 import { emptyBytes, type Received } from '../store/bytes.ts'
 import { type ObjectFacts, putObject } from '../store/put.ts'
 import { findObject } from '../store/read.ts'
@@ -132,18 +132,8 @@ function refuseExisting(now: StoredObject | undefined): void {
 
 /** Throws 413 when the quota of the container or the account does not have room; exact where `tx` is given. */
 async function requireRoom(sr: SwiftRequest, state: State, container: Container, size: number, tx?: Tx): Promise<void> {
-  const { 'quota-bytes': bytes, 'quota-count': count } = container.metadata
-  const account = state.accountMetadata['quota-bytes']
-  if (!bytes && !count && !account) return
-  const db = tx ?? sr.req.db
-  const old = await findObject(db, container.id, sr.object!)
-  if (bytes || count) {
-    const use = await containerUse(db, container.id)
-    if (bytes && use.bytes - (old?.size ?? 0) + size > Number(bytes)) refuse(413, 'Upload exceeds quota.')
-    if (count && !old && use.objects + 1 > Number(count)) refuse(413, 'Upload exceeds quota.')
-  }
-  if (account && (await accountUse(db, sr.whose)).bytes - (old?.size ?? 0) + size > Number(account))
-    refuse(413, 'Upload exceeds quota.')
+  const into = { container, accountMetadata: state.accountMetadata, whose: sr.whose }
+  if (!(await hasRoom(tx ?? sr.req.db, into, sr.object!, size))) refuse(413, 'Upload exceeds quota.')
 }
 
 function readLength(sr: SwiftRequest): number | undefined {

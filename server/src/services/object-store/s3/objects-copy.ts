@@ -1,0 +1,146 @@
+// CopyObject: the bytes are shared where they lie at a backend of the class that is wanted.
+import type { StoredObject } from '../model.ts'
+import { bytesOf, type Received } from '../store/bytes.ts'
+import type { ObjectFacts } from '../store/put.ts'
+import { receive } from '../store/receive.ts'
+import { type Content, contentOf } from '../swift/content.ts'
+import { isAllowed, noSuchBucket } from './access.ts'
+import { type Answer, isoTime, quoted, xmlAnswer } from './answer.ts'
+import { type Algorithm, checksumElements, digestOf, keptOf, readAlgorithm } from './checksums.ts'
+import { requireCopyable } from './conditions.ts'
+import { findBucket } from './find-bucket.ts'
+import { refuse } from './errors.ts'
+import { etagOfObject, keepsVersions, readFacts, readVersionId, versionId } from './metadata.ts'
+import { findNamed, follow } from './objects-get.ts'
+import { mostBytes, storageClassOf, storeReceived, versionHeader } from './objects-put.ts'
+import { type Bucket, type ObjectRequest, requireKey } from './request.ts'
+import { sealingFor } from './sealing.ts'
+
+export interface Source {
+  bucket: Bucket
+  key: string
+  object: StoredObject
+  content: Content
+  etag: string
+  /** When it was asked for by version, or its bucket keeps them. */
+  version: string | undefined
+}
+
+/** What x-amz-copy-source names, where the one who asks may read it. */
+export async function findSource(request: ObjectRequest): Promise<Source> {
+  const { bucket: name, key, version } = readSource(request.header('x-amz-copy-source') ?? '')
+  const bucket = await findBucket(request, name)
+  if (!bucket) return noSuchBucket(name)
+  const needs = { permission: 's3:GetObject', rule: 'account:read' } as const
+  // a version that the request names is the target's affair, not the source's
+  const asReader = { ...request, query: new Map(version === undefined ? [] : [['versionId', version]]) }
+  if (!(await isAllowed(asReader, needs, bucket, key))) refuse('AccessDenied')
+  const named = await findNamed(request, bucket, key, readVersionId(asReader))
+  const { object, whose } = await follow({ ...request, bucket, key }, named)
+  const content = await contentOf(request.world, whose, object)
+  const etag = object.kind === 'slo' ? etagOfObject(object) : content.etag.replaceAll('"', '')
+  requireCopyable(request, { etag, modifiedAt: object.modifiedAt })
+  return { bucket, key, object, content, etag, version: keepsVersions(bucket.container) ? versionId(named) : undefined }
+}
+
+function readSource(header: string): { bucket: string; key: string; version: string | undefined } {
+  const mark = header.indexOf('?versionId=')
+  const path = mark < 0 ? header : header.slice(0, mark)
+  const version = mark < 0 ? undefined : header.slice(mark + '?versionId='.length)
+  let decoded: string
+  try {
+    decoded = decodeURIComponent(path)
+  } catch {
+    return refuse('InvalidArgument', 'x-amz-copy-source is not valid percent-encoding')
+  }
+  const found = /^\/?([^/]+)\/(.+)$/s.exec(decoded)
+  if (!found)
+    refuse('InvalidArgument', 'Invalid copy source object key', {
+      ArgumentName: 'x-amz-copy-source',
+      ArgumentValue: header,
+    })
+  return { bucket: found[1]!, key: found[2]!, version }
+}
+
+export async function copyObject(request: ObjectRequest): Promise<Answer> {
+  const { key, bucket } = request
+  requireKey(key)
+  const directive = request.header('x-amz-metadata-directive') ?? 'COPY'
+  if (directive !== 'COPY' && directive !== 'REPLACE')
+    refuse('InvalidArgument', 'Unknown metadata directive.', {
+      ArgumentName: 'x-amz-metadata-directive',
+      ArgumentValue: directive,
+    })
+  const source = await findSource(request)
+  const isSelf = source.bucket.container.id === bucket.container.id && source.key === key
+  const says = [
+    'x-amz-storage-class',
+    'x-amz-server-side-encryption',
+    'x-amz-website-redirect-location',
+    'x-amz-checksum-algorithm',
+  ]
+  const hasVersion = /\?versionId=/.test(request.header('x-amz-copy-source') ?? '')
+  if (isSelf && directive === 'COPY' && !hasVersion && !says.some((name) => request.header(name) !== undefined))
+    refuse(
+      'InvalidRequest',
+      "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+    )
+  if (source.content.size > mostBytes)
+    refuse(
+      'InvalidRequest',
+      'The specified copy source is larger than the maximum allowable size for a copy source: 5368709120',
+    )
+  const facts: ObjectFacts = directive === 'REPLACE' ? readFacts(request) : factsOf(source.object)
+  const algorithm = readAlgorithm(request.header('x-amz-checksum-algorithm'))
+  const { bytes, shared } = await bytesFor(request, source, algorithm)
+  const made = await storeReceived(request, bytes, facts, shared)
+  return xmlAnswer(
+    'CopyObjectResult',
+    { LastModified: isoTime(made.modifiedAt), ETag: quoted(bytes.etag), ...checksumElements(bytes.checksums) },
+    {
+      ...versionHeader(request, made),
+      ...(source.version !== undefined && { 'x-amz-copy-source-version-id': source.version }),
+    },
+  )
+}
+
+function factsOf({ contentType, metadata, headers }: StoredObject): ObjectFacts {
+  // what names segments of Swift's is no matter of the copy: it has the bytes themselves
+  const { 'x-object-manifest': _, ...kept } = headers
+  return { contentType, metadata, headers: kept }
+}
+
+async function bytesFor(
+  request: ObjectRequest,
+  { object, content }: Source,
+  algorithm: Algorithm | undefined,
+): Promise<{ bytes: Received; shared: boolean }> {
+  const storageClass = storageClassOf(request)
+  const sealing = await sealingFor(request)
+  const same = (object.sealed === null) === (sealing === undefined) && object.storageClass === storageClass
+  const kept = keptOf(object.checksums)
+  const plain = object.kind === 'plain' && object.headers['x-object-manifest'] === undefined
+  // an etag of parts is not that of a copy, which has none
+  const whole = !object.etag.includes('-') && kept?.type !== 'COMPOSITE'
+  const known = algorithm === undefined || kept?.algorithm === algorithm
+  if (plain && whole && known && same && !sealing) return { bytes: bytesOf(object), shared: true }
+  const wanted = algorithm ?? kept?.algorithm
+  const bytes = await receive(request.world, await allOf(content), {
+    storageClass,
+    sealing,
+    checksums: wanted ? { [wanted]: digestOf(wanted) } : {},
+  })
+  return { bytes, shared: false }
+}
+
+/** Bytes of some content, as a stream. */
+export async function allOf(
+  content: Content,
+  range = { start: 0, end: content.size - 1 },
+): Promise<AsyncIterable<Buffer>> {
+  const opened = await content.open(range)
+  if (!Buffer.isBuffer(opened)) return opened as AsyncIterable<Buffer>
+  return (async function* one() {
+    if (opened.length > 0) yield opened
+  })()
+}

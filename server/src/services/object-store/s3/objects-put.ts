@@ -1,0 +1,111 @@
+// PutObject, and what every write of an object has in common.
+import { Fault } from '#lib/fault.ts'
+import { archive } from '../archive.ts'
+import { backendOfClass } from '../backends.ts'
+import { standard } from '../model.ts'
+import { hasRoom } from '../quota.ts'
+import type { Received } from '../store/bytes.ts'
+import { type ObjectFacts, putObject } from '../store/put.ts'
+import { discard, receive, type ReceiveOptions } from '../store/receive.ts'
+import { type Answer, quoted } from './answer.ts'
+import { readMd5 } from './body.ts'
+import { type Algorithm, checksumHeaders, digestOf, readClaim, requireSame } from './checksums.ts'
+import { readWriteCondition } from './conditions.ts'
+import { refuse } from './errors.ts'
+import { keepsVersions, readFacts, versionId } from './metadata.ts'
+import { type BucketRequest, type ObjectRequest, requireKey } from './request.ts'
+import { sealingFor } from './sealing.ts'
+
+export const mostBytes = 5 * 1024 ** 3
+
+/** The class that a write asks for, else the bucket's. Throws InvalidStorageClass for one that there is not. */
+export function storageClassOf(request: BucketRequest): string {
+  const asked = request.header('x-amz-storage-class')
+  if (asked === undefined) return request.bucket.container.storageClass ?? standard
+  try {
+    backendOfClass(request.world.config, asked)
+  } catch (error) {
+    if (error instanceof Fault) refuse('InvalidStorageClass')
+    throw error
+  }
+  return asked
+}
+
+export async function putObjectBytes(request: ObjectRequest): Promise<Answer> {
+  const { key, body } = request
+  requireKey(key)
+  if (body.length !== undefined && body.length > mostBytes)
+    refuse('EntityTooLarge', undefined, { ProposedSize: String(body.length), MaxSizeAllowed: String(mostBytes) })
+  const facts = readFacts(request)
+  await requireRoom(request, body.length ?? 0)
+  const sealing = await sealingFor(request)
+  const received = await receiveBody(request, { storageClass: storageClassOf(request), sealing })
+  const made = await storeReceived(request, received, facts)
+  return {
+    status: 200,
+    headers: { ETag: quoted(received.etag), ...checksumHeaders(received.checksums), ...versionHeader(request, made) },
+  }
+}
+
+/** Takes the body in and holds it to what the client says of it. Nothing is left when it is something else. */
+export async function receiveBody(
+  request: BucketRequest,
+  options: Pick<ReceiveOptions, 'storageClass' | 'sealing' | 'inlineUpTo'>,
+  always?: Algorithm,
+): Promise<Received> {
+  const expected = readMd5(request.header('content-md5'))
+  const claim = readClaim(request)
+  const names = [...new Set([claim?.algorithm, always])].filter((each) => each !== undefined)
+  const checksums = Object.fromEntries(names.map((name) => [name, digestOf(name)]))
+  const received = await receive(request.world, limited(request.body.stream()), { ...options, checksums })
+  try {
+    if (expected !== undefined && expected !== received.md5) refuse('BadDigest')
+    requireSame(claim, received.checksums)
+  } catch (error) {
+    await discard(request.world, received, error)
+    throw error
+  }
+  return received
+}
+
+async function* limited(data: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  let size = 0
+  for await (const chunk of data) {
+    size += chunk.length
+    if (size > mostBytes) refuse('EntityTooLarge', undefined, { MaxSizeAllowed: String(mostBytes) })
+    yield chunk
+  }
+}
+
+/** Makes the bytes the object of the request's key; gives them back when they may not be. */
+export async function storeReceived(
+  request: ObjectRequest,
+  bytes: Received,
+  facts: ObjectFacts,
+  shared = false,
+): Promise<{ version: number; modifiedAt: Date }> {
+  const { db, bucket, key, world } = request
+  const { container, whose } = bucket
+  try {
+    const before = readWriteCondition(request)
+    return await db.transaction(async (tx) => {
+      if (!(await hasRoom(tx, bucket, key, bytes.size))) refuse('QuotaExceeded')
+      if (container.versions === 'stack' || container.versions === 'history') await archive(tx, whose, container, key)
+      return putObject(tx, container, key, bytes, facts, { ...(before && { before }), shared })
+    })
+  } catch (error) {
+    if (!shared) await discard(world, bytes, error)
+    throw error
+  }
+}
+
+/** Before the bytes come: for those that have no room at all. */
+async function requireRoom({ db, bucket, key }: ObjectRequest, size: number): Promise<void> {
+  if (!(await hasRoom(db, bucket, key, size))) refuse('QuotaExceeded')
+}
+
+export function versionHeader(request: BucketRequest, { version }: { version: number }): Record<string, string> {
+  const { container } = request.bucket
+  if (!keepsVersions(container)) return {}
+  return { 'x-amz-version-id': versionId({ version, unversioned: container.versions !== 'enabled' }) }
+}
