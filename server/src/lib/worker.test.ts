@@ -23,7 +23,10 @@ const survivor = task({
     async hold({ signal }) {
       reached.push('hold')
       // the first process never comes back from here; the one that takes over does
-      if (process.env['PILEUS_TEST_HOLD']) await once(signal, 'abort')
+      if (process.env['PILEUS_TEST_HOLD']) {
+        await once(signal, 'abort')
+        process.stdout.write('let go\n')
+      }
       return next()
     },
     async finish() {
@@ -47,14 +50,15 @@ function bareWorld(url: string): World {
 
 if (process.env['PILEUS_TEST_HOLD']) {
   const world = bareWorld(process.env['PILEUS_TEST_HOLD'])
-  await startWorker(world, { slots: 1 })
+  // a lease that outlasts every test, but for the one about leases
+  await startWorker(world, { slots: 1, leaseMs: Number(process.env['PILEUS_TEST_LEASE_MS'] ?? 600_000) })
 } else {
   test('the task of a killed process goes on in another one, at the same step', async (t) => {
     const { url, drop } = await testDatabase('empty_of_all', async () => {})
     const world = bareWorld(url)
     const child = spawn(process.execPath, [import.meta.filename], {
       env: { PATH: process.env['PATH'], PILEUS_TEST_HOLD: url },
-      stdio: 'inherit',
+      stdio: ['ignore', 'ignore', 'inherit'],
     })
     t.after(async () => {
       child.kill('SIGKILL')
@@ -71,6 +75,43 @@ if (process.env['PILEUS_TEST_HOLD']) {
     while ((await state())?.state !== 'done') assert.notEqual((await state())?.state, 'failed')
     await worker.stop()
     assert.deepEqual(reached, ['hold', 'finish'])
+  })
+
+  test('the task of a frozen process goes on in another one; thawed, that one has lost it and works on', async (t) => {
+    const { url, drop } = await testDatabase('empty_of_all', async () => {})
+    const world = bareWorld(url)
+    const child = spawn(process.execPath, [import.meta.filename], {
+      env: { PATH: process.env['PATH'], PILEUS_TEST_HOLD: url, PILEUS_TEST_LEASE_MS: '1000' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    t.after(async () => {
+      child.kill('SIGKILL')
+      await world.db.close()
+      await drop()
+    })
+    const begin = (name: string) =>
+      world.db.transaction((tx) => startTask(tx, survivor, {}, { key: `probe:${name}`, region: 'local' }))
+    const state = async (id: string) =>
+      (await world.db.rows<{ state: string; epoch: number }>(sql`select state, epoch from task where id = ${id}`))[0]!
+    const first = await begin('frozen')
+    while ((await state(first)).state !== 'running') assert.equal(child.exitCode, null)
+    // its session in the database lives on: only the lease says that nobody works there
+    child.kill('SIGSTOP')
+    reached.length = 0
+    const worker = await startWorker(world, { slots: 1 })
+    while ((await state(first)).state !== 'done') assert.notEqual((await state(first)).state, 'failed')
+    await worker.stop()
+    child.kill('SIGCONT')
+    assert.equal(String((await once(child.stdout, 'data'))[0]), 'let go\n')
+    const second = await begin('thawed')
+    while ((await state(second)).state !== 'running') assert.equal(child.exitCode, null)
+    const steps = await world.db.rows<{ name: string }>(
+      sql`select name from task_step where task_id = ${first} order by n`,
+    )
+    assert.deepEqual(
+      [reached, steps.map(({ name }) => name), await state(first)],
+      [['hold', 'finish'], ['hold', 'finish'], { state: 'done', epoch: 2 }],
+    )
   })
 
   test('a task whose end could not be written comes back when its lease is over', { timeout: 30_000 }, async (t) => {

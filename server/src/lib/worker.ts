@@ -5,7 +5,7 @@
 // Every commit of a step names the owner and the epoch of its claim, so the result of a worker that was taken for dead is
 // refused.
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Db, sql, type Session } from '#lib/db.ts'
+import { type Db, type SQL, sql, type Session } from '#lib/db.ts'
 import { Crash, type RunOptions, runTask } from '#lib/run-task.ts'
 import { setEager, type Task } from '#lib/task.ts'
 import type { World } from '#lib/world.ts'
@@ -52,9 +52,9 @@ export async function startWorker(world: World, options: WorkerOptions): Promise
       rouse()
     })
     try {
-      const [row] = await opened.rows<{ id: string }>(`select nextval('task_worker') id`)
+      const [row] = await opened.rows<{ id: string }>(sql`select nextval('task_worker') id`)
       owner = Number(row!.id)
-      await opened.rows('select pg_advisory_lock($1, $2)', [lockSpace, owner])
+      await opened.rows(sql`select pg_advisory_lock(${lockSpace}, ${owner})`)
       session = opened
     } catch (error) {
       opened.release()
@@ -99,13 +99,16 @@ export async function startWorker(world: World, options: WorkerOptions): Promise
           await register()
           log.info({ owner }, 'the worker has a new session in the database')
         }
+        // on the one connection that is there anyway: looking twice a second must not keep others from going
+        const own = session
+        if (!own) continue
         const free = slots - busy.size
-        if (free > 0) for (const task of await claim(db, { owner, limit: free, leaseMs })) start(task)
-        if (session && Date.now() - lastBeat > leaseMs / 3) {
-          await beat(session, owner, leaseMs, busy)
+        if (free > 0) for (const task of await claim(own.rows, { owner, limit: free, leaseMs })) start(task)
+        if (Date.now() - lastBeat > leaseMs / 3) {
+          await beat(own.rows, owner, leaseMs, busy)
           lastBeat = Date.now()
         }
-        await takeOver(db, owner)
+        await takeOver(own.rows, owner)
       } catch (error) {
         log.warn({ err: error }, 'the worker has trouble with the database')
         await delay(pollMs)
@@ -145,9 +148,11 @@ export async function startWorker(world: World, options: WorkerOptions): Promise
   }
 }
 
+type Ask = <Row extends object>(query: SQL) => Promise<Row[]>
+
 /** Up to `limit` due tasks, now ours. `everything` ignores the time at which they are due (tests). */
 async function claim(
-  db: Db,
+  ask: Ask,
   {
     owner,
     limit,
@@ -156,15 +161,13 @@ async function claim(
   }: { owner: number; limit: number; leaseMs: number; everything?: boolean },
 ): Promise<Task[]> {
   const due = everything ? sql`true` : sql`run_at <= now()`
-  const rows = await db.transaction((tx) =>
-    tx.rows<Record<string, unknown>>(sql`
-      with picked as (
-        select id from task where state = 'queued' and ${due} order by run_at limit ${limit} for update skip locked
-      )
-      update task set state = 'running', owner = ${owner}, epoch = epoch + 1,
-             lease_until = now() + ${leaseMs} * interval '1 millisecond', wakes = 0
-      from picked where task.id = picked.id returning task.*`),
-  )
+  const rows = await ask<Record<string, unknown>>(sql`
+    with picked as (
+      select id from task where state = 'queued' and ${due} order by run_at limit ${limit} for update skip locked
+    )
+    update task set state = 'running', owner = ${owner}, epoch = epoch + 1,
+           lease_until = now() + ${leaseMs} * interval '1 millisecond', wakes = 0
+    from picked where task.id = picked.id returning task.*`)
   return rows.map(asTask)
 }
 
@@ -184,18 +187,17 @@ function asTask(row: Record<string, unknown>): Task {
  * Tells running steps that somebody wants to supersede them, or has taken them over.
  */
 async function beat(
-  session: Session,
+  ask: Ask,
   owner: number,
   leaseMs: number,
   busy: ReadonlyMap<string, AbortController>,
 ): Promise<void> {
   const atHand = [...busy]
-  const rows = await session.rows<{ id: string; superseded: boolean }>(
-    `update task set lease_until = now() + $2 * interval '1 millisecond'
-     where owner = $1 and state = 'running' and id in (select jsonb_array_elements_text($3::text::jsonb)::uuid)
-     returning id, successor is not null as superseded`,
-    [owner, leaseMs, JSON.stringify(atHand.map(([id]) => id))],
-  )
+  const ids = JSON.stringify(atHand.map(([id]) => id))
+  const rows = await ask<{ id: string; superseded: boolean }>(sql`
+    update task set lease_until = now() + ${leaseMs} * interval '1 millisecond'
+    where owner = ${owner} and state = 'running' and id in (select jsonb_array_elements_text(${ids}::text::jsonb)::uuid)
+    returning id, successor is not null as superseded`)
   const superseded = new Map(rows.map((row) => [row.id, row.superseded]))
   for (const [id, controller] of atHand) {
     if (!superseded.has(id)) controller.abort(new Error('lease lost'))
@@ -204,18 +206,16 @@ async function beat(
 }
 
 /** Queues again what belonged to workers that are gone, and what any worker left behind. */
-async function takeOver(db: Db, owner: number): Promise<void> {
-  const [open] = await db.rows(
+async function takeOver(ask: Ask, owner: number): Promise<void> {
+  const [open] = await ask(
     sql`select 1 from task where state = 'running' and (owner <> ${owner} or lease_until < now()) limit 1`,
   )
   if (!open) return
-  await db.transaction((tx) =>
-    tx.rows(sql`
-      update task set state = 'queued', owner = null, run_at = now()
-      where state = 'running' and (lease_until < now() or owner <> ${owner} and not exists (
-        select 1 from pg_locks l where l.locktype = 'advisory' and l.granted and l.classid = ${lockSpace}::oid
-          and l.objid = task.owner::oid and l.database = (select oid from pg_database where datname = current_database())))`),
-  )
+  await ask(sql`
+    update task set state = 'queued', owner = null, run_at = now()
+    where state = 'running' and (lease_until < now() or owner <> ${owner} and not exists (
+      select 1 from pg_locks l where l.locktype = 'advisory' and l.granted and l.classid = ${lockSpace}::oid
+        and l.objid = task.owner::oid and l.database = (select oid from pg_database where datname = current_database())))`)
 }
 
 async function putBack(db: Db, owner: number): Promise<void> {
@@ -233,7 +233,8 @@ async function putBack(db: Db, owner: number): Promise<void> {
 export async function drainTasks(world: World, options: RunOptions & { rounds?: number } = {}): Promise<number> {
   let claims = 0
   for (let round = 0; round < (options.rounds ?? 200); round++) {
-    const tasks = await claim(world.db, { owner: -1, limit: 50, leaseMs: usualLeaseMs, everything: true })
+    const ask: Ask = (query) => world.db.transaction((tx) => tx.rows(query))
+    const tasks = await claim(ask, { owner: -1, limit: 50, leaseMs: usualLeaseMs, everything: true })
     if (tasks.length === 0) return claims
     claims += tasks.length
     await Promise.all(
