@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Trouble } from '../trouble.ts'
@@ -8,6 +8,9 @@ export interface Reply {
   headers: IncomingHttpHeaders
   text: string
 }
+
+// Not imported: an `import` looks at all that node:http exports, and with that loads the machinery of fetch.
+const { request: httpRequest } = process.getBuiltinModule('node:http')
 
 interface Sent {
   method: string

@@ -1,13 +1,15 @@
 // Where image data lies: files in <data>/images, written beside their place and renamed into it when they are whole.
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Readable, Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { Readable } from 'node:stream'
 import type { Config } from '#lib/config.ts'
 import { Fault } from '#lib/fault.ts'
 import { type Found, headBytes, inspect } from './format.ts'
+
+// Not imported: see lib/http/status.ts.
+const { IncomingMessage } = process.getBuiltinModule('node:http')
 
 export interface Stored {
   size: number
@@ -42,35 +44,29 @@ export async function putImage(
     found = inspect(head)
     check(found)
   }
-  const pass = new Transform({
-    highWaterMark: 1 << 20,
-    transform(chunk: Buffer, _encoding, done) {
-      try {
-        size += chunk.length
-        if (!found) {
-          head = Buffer.concat([head, chunk.subarray(0, headBytes - head.length)])
-          if (head.length >= headBytes) look()
-        }
-        md5.update(chunk)
-        sha512.update(chunk)
-        done(null, chunk)
-      } catch (error) {
-        done(error as Error)
-      }
-    },
-    flush(done) {
-      try {
-        if (!found) look()
-        done()
-      } catch (error) {
-        done(error as Error)
-      }
-    },
-  })
+  const take = (chunk: Buffer) => {
+    size += chunk.length
+    if (!found) {
+      head = Buffer.concat([head, chunk.subarray(0, headBytes - head.length)])
+      if (head.length >= headBytes) look()
+    }
+    md5.update(chunk)
+    sha512.update(chunk)
+  }
   try {
-    // not `data` itself, which a failure would destroy with the rest unread
-    const source = data.iterator({ destroyOnReturn: false })
-    await pipeline(source, pass, createWriteStream(part, { flush: true, highWaterMark: 1 << 20, mode: 0o640 }))
+    const to = await open(part, 'w', 0o640)
+    try {
+      // not `data` itself, which a failure would destroy with the rest unread
+      for await (const chunks of batches(data.iterator({ destroyOnReturn: false }))) {
+        for (const chunk of chunks) take(chunk)
+        await writeWhole(to, chunks)
+        if (data instanceof IncomingMessage) for (const chunk of chunks) giveBack(chunk)
+      }
+      if (!found) look()
+      await to.sync()
+    } finally {
+      await to.close()
+    }
     await rename(part, pathOf(config, file))
   } catch (error) {
     data.resume()
@@ -81,6 +77,38 @@ export async function putImage(
     throw error
   }
   return { size, checksum: md5.digest('hex'), sha512: sha512.digest('hex'), found: found! }
+}
+
+const batchBytes = 1 << 20
+
+/** As many chunks as make a write worth its while. */
+async function* batches(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer[]> {
+  let batch: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of source) {
+    batch.push(chunk)
+    bytes += chunk.length
+    if (bytes < batchBytes) continue
+    yield batch
+    batch = []
+    bytes = 0
+  }
+  if (batch.length > 0) yield batch
+}
+
+async function writeWhole(to: FileHandle, chunks: Buffer[]): Promise<void> {
+  const bytes = chunks.reduce((sum, { length }) => sum + length, 0)
+  const { bytesWritten } = await to.writev(chunks)
+  // a disk that is nearly full takes a part; what it says to the rest is the reason
+  for (let at = bytesWritten; at < bytes;) at += (await to.write(Buffer.concat(chunks), at)).bytesWritten
+}
+
+/**
+ * Frees a chunk that came from a socket, so that nobody else has it, and that nobody reads any more. V8 would only do so
+ * when some 30 MB have gathered, which then stay with the process in pieces.
+ */
+function giveBack({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 /** The bytes from `start` to `end` (inclusive), or all. Throws notFound when the file is not there. */

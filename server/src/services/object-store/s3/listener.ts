@@ -1,7 +1,7 @@
 // The door of the S3 API: an HTTP server of its own, for a bucket may have any name and a key any path.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { pipeline, Readable } from 'node:stream'
 import { type Audit, isAudited } from '#lib/audit.ts'
@@ -16,6 +16,9 @@ import { type Answer, quoted } from './answer.ts'
 import { answerS3, type Known, stranger, type Surroundings } from './dispatch.ts'
 import { errorOf } from './errors.ts'
 import { plainDocument } from './xml.ts'
+
+// Not imported: see lib/http/status.ts.
+const { createServer } = process.getBuiltinModule('node:http')
 
 export interface S3Options {
   world: World

@@ -1,5 +1,5 @@
 // S3's XML, in and out. What comes in is small, has no document type and no entities but the five that XML has.
-import { XMLParser, XMLValidator } from 'fast-xml-parser'
+import { createRequire } from 'node:module'
 import { refuse } from './errors.ts'
 
 /** What an element holds: text, elements by name (a list repeats the element), or nothing (undefined: no element). */
@@ -47,7 +47,10 @@ function escape(text: string): string {
   return text.replaceAll(specials, (found) => names[found] ?? `&#x${found.charCodeAt(0).toString(16)};`)
 }
 
-const parser = new XMLParser({
+// Loaded at the first document: most servers never see one. Not by `await import`, for whoever reads need not wait.
+const require = createRequire(import.meta.url)
+let loaded: typeof import('fast-xml-parser') | undefined
+const reading = {
   ignoreAttributes: true,
   ignoreDeclaration: true,
   ignorePiTags: true,
@@ -55,7 +58,7 @@ const parser = new XMLParser({
   processEntities: false,
   removeNSPrefix: true,
   trimValues: false,
-})
+}
 
 /** An element that was read. */
 export interface Element {
@@ -71,11 +74,12 @@ export interface Element {
 
 /** Reads a document with that root. Throws MalformedXML. */
 export function readDocument(bytes: Buffer, root: string): Element {
+  const { XMLParser, XMLValidator } = (loaded ??= require('fast-xml-parser') as typeof import('fast-xml-parser'))
   const text = bytes.toString('utf8')
   if (/<!(DOCTYPE|ENTITY)/i.test(text) || XMLValidator.validate(text) !== true) refuse('MalformedXML')
   let parsed: Record<string, unknown>
   try {
-    parsed = parser.parse(text) as Record<string, unknown>
+    parsed = new XMLParser(reading).parse(text) as Record<string, unknown>
   } catch {
     return refuse('MalformedXML')
   }

@@ -1,8 +1,8 @@
 // What Swift answers: a status, headers that say most of it, and short bodies.
 import { randomBytes } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Fault, type FaultKind } from '#lib/fault.ts'
+import { statusNames } from '#lib/http/status.ts'
 
 export interface Answer {
   status: number
@@ -26,7 +26,7 @@ const kindOf: Record<number, FaultKind> = {
 }
 
 /** Ends the request with this status; the text is for its reader. */
-export function refuse(status: number, text = STATUS_CODES[status] ?? ''): never {
+export function refuse(status: number, text = statusNames[status] ?? ''): never {
   throw new Fault(kindOf[status] ?? 'invalid', text, { code: String(status) })
 }
 
@@ -47,7 +47,7 @@ export function escapeMarkup(text: string): string {
 }
 
 export function errorPage(status: number, text: string): string {
-  return `<html><h1>${STATUS_CODES[status] ?? status}</h1><p>${escapeMarkup(text)}</p></html>`
+  return `<html><h1>${statusNames[status] ?? status}</h1><p>${escapeMarkup(text)}</p></html>`
 }
 
 /** Text as header bytes, and header bytes as text: HTTP carries UTF-8 here, Node speaks latin1. */
