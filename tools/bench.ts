@@ -16,6 +16,7 @@ import { failures, figure, readRuns } from './bench/osbench.ts'
 import { type Line, table } from './bench/page.ts'
 import { cpuMs, pssMb } from './bench/processes.ts'
 import { burst, firstGuest } from './bench/servers.ts'
+import { takeOver } from './bench/take-over.ts'
 
 const { values } = parseArgs({
   options: {
@@ -124,6 +125,11 @@ async function measureSimulated(osbench: string): Promise<void> {
     measured('… failed', '', many.failed, 0)
     measured('… CPU for each delete → gone', 'ms', many.deleteCpuMsEach)
     measured('… all gone', 's', many.goneSeconds)
+    const killed = await takeOver(cloud, 'SIGKILL')
+    measured('a server process is killed at work → others have its tasks', 's', killed.seconds, 2)
+    const frozen = await takeOver(cloud, 'SIGSTOP')
+    measured('… is frozen (SIGSTOP; the lease is 15 s)', 's', frozen.seconds)
+    measured('… servers that did not become ACTIVE meanwhile', '', killed.failed + frozen.failed, 0)
   } finally {
     rmSync(folder, { recursive: true })
     await cloud.stop()

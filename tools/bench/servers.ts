@@ -62,9 +62,37 @@ export async function burst(cloud: BenchCloud, count: number, atOnce: number): P
   }
 }
 
+/** Makes `count` servers, waits until none is being built, deletes them; answers how many did not become ACTIVE. */
+export async function launchMany(cloud: BenchCloud, count: number, atOnce: number): Promise<number> {
+  const { call } = cloud
+  const wish = await tinyOn(
+    cloud,
+    (await call<Networks>('GET', '/network/v2.0/networks?name=private')).networks[0]?.id ?? '',
+  )
+  await each(count, atOnce, async (index) => {
+    // who asked a process that died asks again
+    const ask = () => call('POST', '/compute/v2.1/servers', { server: { ...wish, name: `many-${index}` } })
+    await ask().catch(async () => {
+      await delay(3000)
+      await ask()
+    })
+  })
+  const list = async () => (await call<{ servers: Server[] }>('GET', '/compute/v2.1/servers/detail?limit=1000')).servers
+  let servers = await list()
+  for (; servers.some(({ status }) => status === 'BUILD'); servers = await list()) await delay(250)
+  const failed = servers.filter(({ status }) => status !== 'ACTIVE').length
+  await each(servers.length, atOnce, (index) => call('DELETE', `/compute/v2.1/servers/${servers[index]?.id}`))
+  while ((await list()).length > 0) await delay(250)
+  return failed
+}
+
+interface Networks {
+  networks: { id: string }[]
+}
+
 /** Makes one server and answers the seconds until it is ACTIVE. */
 export async function firstGuest(cloud: BenchCloud): Promise<number> {
-  const { networks } = await cloud.call<{ networks: { id: string }[] }>('GET', '/network/v2.0/networks?name=private')
+  const { networks } = await cloud.call<Networks>('GET', '/network/v2.0/networks?name=private')
   const wish = await tinyOn(cloud, networks[0]?.id ?? '')
   const began = performance.now()
   const { server } = await cloud.call<{ server: Server }>('POST', '/compute/v2.1/servers', {

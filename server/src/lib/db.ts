@@ -247,7 +247,7 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
         max: 1,
         idle_timeout: 0,
         max_lifetime: null,
-        connection: { application_name: 'pileus-worker' },
+        connection: { application_name: `pileus-worker-${process.pid}` },
         onclose: end,
       })
       preparing(own)
