@@ -21,6 +21,8 @@ import {
   findUserIdByName,
   identityService,
   keepCatalogFresh,
+  ldapDirectory,
+  makeDirectories,
   setPasswordConcurrency,
   type TokenReader,
   tokenReader,
@@ -72,6 +74,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     db,
     config,
     log,
+    directories: makeDirectories(db, log, ldapDirectory),
     drivers(region) {
       if (region !== config.region) throw new Fault('notFound', `Region ${region} could not be found.`)
       return drivers
@@ -79,7 +82,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
   }
   setPasswordConcurrency(config.passwordConcurrency)
   keepCatalogFresh(world)
-  const tokens = tokenReader(db)
+  const tokens = tokenReader(world)
   const audit = makeRecorder(db, log, (asked) => findUserIdByName(db, asked))
   const services: Service[] = [
     identityService(tokens, config),
@@ -131,7 +134,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     const { type, text } = await renderMetrics()
     return res.header('content-type', type).send(text)
   })
-  const s3 = makeS3Server({ world, keys: accessKeys(db), audit })
+  const s3 = makeS3Server({ world, keys: accessKeys(world), audit })
   let stopSweeping: (() => Promise<void>) | undefined
   let orphans: NodeJS.Timeout | undefined
   let looking = Promise.resolve()
@@ -180,6 +183,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
       await cloud.close()
       await closeS3Server(s3)
       await server.close()
+      await world.directories.close()
       await audit.close()
       await db.close()
     },

@@ -66,6 +66,11 @@ const Settings = Type.Object(
       minimum: 0,
       description: 'failed sign-ins from one address, above 10 a minute, until it has to wait; 0: no end',
     }),
+    directorySeconds: Type.Integer({
+      default: 60,
+      minimum: 0,
+      description: 'for how long what a directory (LDAP) said of a user is believed before it is asked again',
+    }),
     limitModel: Type.Enum(['flat', 'strict_two_level'], {
       default: 'flat',
       description: "unified limits: whether a domain's limit bounds those of its projects",

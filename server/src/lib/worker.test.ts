@@ -44,6 +44,7 @@ function bareWorld(url: string): World {
     db: openDatabase(url, log, { connections: 3 }),
     log,
     config: {} as World['config'],
+    directories: {} as World['directories'],
     drivers: () => ({}) as never,
   }
 }

@@ -6,6 +6,7 @@ import type { Actor } from '#lib/actor.ts'
 import { sql } from '#lib/db.ts'
 import { unauthenticated } from '#lib/fault.ts'
 import { makeServer } from '#lib/http/serve.ts'
+import type { World } from '#lib/world.ts'
 import type { Cloud, CloudWorld } from '../cloud.ts'
 import { atEnd, openWorld, recorder, type Recorder, testWorld } from '../testing.ts'
 import { agentKey, join, type Script, scriptedAgent } from './agent.testing.ts'
@@ -55,7 +56,7 @@ export async function startProcess(
   }
   const cloud = kvmCloud(world, { ...reports, openImage })
   const server = makeServer({
-    world: { ...world, drivers: () => cloud.drivers },
+    world: { ...world, directories: {} as World['directories'], drivers: () => cloud.drivers },
     services: cloud.service ? [cloud.service] : [],
     authenticate: async (token) =>
       token === 'admin' || token === 'member' ? actor(token) : unauthenticated('no such token'),

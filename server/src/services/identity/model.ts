@@ -20,6 +20,16 @@ export const project = pgTable('project', {
 })
 export type Project = typeof project.$inferSelect
 
+/** Of users and groups that a directory keeps (LDAP); nothing for those that are our own. */
+const ofDirectory = {
+  /** The directory's own id. */
+  localId: text('local_id'),
+  /** When the directory was last asked about this one. */
+  seenAt: moment('seen_at'),
+  /** The directory has it no longer. */
+  gone: boolean().notNull().default(false),
+}
+
 export const user = pgTable('identity_user', {
   id: text().primaryKey(),
   domainId: text('domain_id').notNull(),
@@ -34,6 +44,7 @@ export const user = pgTable('identity_user', {
   failedAuthCount: integer('failed_auth_count').notNull().default(0),
   failedAuthAt: moment('failed_auth_at'),
   lastActiveAt: date('last_active_at', { mode: 'string' }),
+  ...ofDirectory,
   createdAt: moment('created_at').notNull().defaultNow(),
 })
 export type User = typeof user.$inferSelect
@@ -53,6 +64,7 @@ export const group = pgTable('identity_group', {
   name: text().notNull(),
   description: text().notNull().default(''),
   extra: jsonb().$type<Json>().notNull().default({}),
+  ...ofDirectory,
   createdAt: moment('created_at').notNull().defaultNow(),
 })
 export type Group = typeof group.$inferSelect

@@ -18,7 +18,7 @@ interface SpecOn<Row, Body extends TSchema | undefined> {
   param?: string
   /** What is not there is a 404 for everybody. */
   tells?: boolean
-  find: (req: Pick<Request, 'db' | 'params' | 'actor'>) => Promise<Row | undefined>
+  find: (req: Pick<Request, 'db' | 'params' | 'actor' | 'world'>) => Promise<Row | undefined>
   /** What the policy is asked about; without a row, what is known without it. */
   about: (row: Row | undefined, req: Request<Shape<Body>>) => Record<string, unknown>
   handle(req: Request<Shape<Body>>, row: Row): Promise<unknown>

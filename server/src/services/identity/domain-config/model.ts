@@ -1,7 +1,8 @@
-import { and, type Db, eq, jsonb, pgTable, primaryKey, text, type Tx } from '#lib/db.ts'
-import { bug, forbidden, notFound } from '#lib/fault.ts'
+import { and, type Db, eq, inArray, isNull, jsonb, pgTable, primaryKey, text, type Tx } from '#lib/db.ts'
+import { bug, conflict, forbidden, notFound } from '#lib/fault.ts'
+import { type Key, readKeys } from '#lib/key-ring.ts'
 import { openText, sealText } from '#lib/sealed.ts'
-import { readKeys } from '#lib/key-ring.ts'
+import { group as groups, user } from '../model.ts'
 import { isGroup, isOption, isSecret } from './options.ts'
 
 const domainConfig = pgTable(
@@ -57,6 +58,7 @@ export async function getConfig(db: Db, domainId: string, part: Part): Promise<D
 
 /** Sets these options and leaves the others. */
 export async function setConfig(tx: Tx, domainId: string, config: DomainConfig): Promise<void> {
+  await tx.publish('directories', domainId)
   const [key] = await readKeys(tx, 'credential')
   for (const [group, options] of Object.entries(config)) {
     for (const [option, given] of Object.entries(options)) {
@@ -88,7 +90,55 @@ export async function hasConfig(db: Db, domainId: string, part: Part): Promise<b
 }
 
 export async function removeConfig(tx: Tx, domainId: string, part: Part): Promise<void> {
+  await tx.publish('directories', domainId)
   await tx.delete(domainConfig).where(within(domainId, part))
+}
+
+function openSecret(keys: readonly Key[], path: string, value: unknown): unknown {
+  const { serial, sealed } = value as { serial: number; sealed: string }
+  const key = keys.find((each) => each.serial === serial) ?? bug(`the key of the option ${path} is gone`)
+  return JSON.parse(openText(Buffer.from(sealed, 'base64'), path, key))
+}
+
+/** The driver whose users and groups a directory keeps. */
+const directoryDriver = 'ldap'
+
+/** The configuration of each domain that has a directory, secrets included. */
+export async function readDirectoryConfigs(db: Db): Promise<Map<string, DomainConfig>> {
+  const ids = db
+    .select({ id: domainConfig.domainId })
+    .from(domainConfig)
+    .where(
+      and(
+        eq(domainConfig.group, 'identity'),
+        eq(domainConfig.option, 'driver'),
+        eq(domainConfig.value, directoryDriver),
+      ),
+    )
+  const rows = await db.select().from(domainConfig).where(inArray(domainConfig.domainId, ids))
+  const configs = new Map<string, DomainConfig>()
+  if (rows.length === 0) return configs
+  const keys = await readKeys(db, 'credential')
+  for (const { domainId, group, option, value } of rows) {
+    const config = configs.get(domainId) ?? {}
+    const opened = isSecret(group, option) ? openSecret(keys, `${domainId}/${group}/${option}`, value) : value
+    configs.set(domainId, { ...config, [group]: { ...config[group], [option]: opened } })
+  }
+  return configs
+}
+
+/** A domain's users are its own or a directory's, never both. Throws forbidden or conflict. */
+export async function requireDirectoryFits(db: Db, domainId: string, wanted: DomainConfig): Promise<void> {
+  if (wanted['identity']?.['driver'] !== directoryDriver) return
+  if (domainId === 'default') forbidden('The default domain keeps its own users: give a directory a domain of its own.')
+  for (const table of [user, groups]) {
+    const [own] = await db
+      .select({ id: table.id })
+      .from(table)
+      .where(and(eq(table.domainId, domainId), isNull(table.localId)))
+      .limit(1)
+    if (own) conflict(`The domain ${domainId} has users or groups of its own: a directory needs a domain without them.`)
+  }
 }
 
 /** Seals the secrets again with the newest key. Returns how many. */
@@ -97,9 +147,7 @@ export async function resealConfig(tx: Tx): Promise<number> {
   let count = 0
   for (const { domainId, group, option, value } of await tx.select().from(domainConfig)) {
     if (!isSecret(group, option)) continue
-    const { serial, sealed } = value as { serial: number; sealed: string }
-    const key = keys.find((each) => each.serial === serial) ?? bug(`the key of an option of ${domainId} is gone`)
-    const opened: unknown = JSON.parse(openText(Buffer.from(sealed, 'base64'), `${domainId}/${group}/${option}`, key))
+    const opened = openSecret(keys, `${domainId}/${group}/${option}`, value)
     await setConfig(tx, domainId, { [group]: { [option]: opened } })
     count++
   }

@@ -11,6 +11,7 @@ import {
   type Part,
   removeConfig,
   requireConfig,
+  requireDirectoryFits,
   requirePart,
   setConfig,
 } from './model.ts'
@@ -72,6 +73,7 @@ async function update(req: Pick<Request, 'db' | 'params'>, id: string, config: R
   requirePart(part)
   const wanted = asked(part, config)
   requireConfig(wanted)
+  await requireDirectoryFits(req.db, id, wanted)
   if (!(await hasConfig(req.db, id, part))) notFound('Domain configuration', [id, part.group, part.option].join('/'))
   await req.db.transaction((tx) => setConfig(tx, id, wanted))
   return { config: await getConfig(req.db, id, {}) }
@@ -112,6 +114,7 @@ export const domainConfigRoutes = [
     ...on,
     async handle({ db, body }, { id }) {
       requireConfig(body.config)
+      await requireDirectoryFits(db, id, body.config)
       const replaced = await hasConfig(db, id, {})
       await db.transaction(async (tx) => {
         await removeConfig(tx, id, {})

@@ -7,7 +7,10 @@ import { matching, type TextFilter } from '../matching.ts'
 import { type Group, group } from '../model.ts'
 
 export async function findGroup(db: Db, id: string): Promise<Group | undefined> {
-  const [row] = await db.select().from(group).where(eq(group.id, id))
+  const [row] = await db
+    .select()
+    .from(group)
+    .where(and(eq(group.id, id), eq(group.gone, false)))
   return row
 }
 /** Throws notFound. */
@@ -21,10 +24,14 @@ export function listGroups(
     text: TextFilter<'name' | 'domain_id'>[]
     within?: string | undefined
     withMember?: string
+    /** Only these. */
+    ids?: readonly string[] | undefined
   },
   page: Page,
 ) {
   const where: SQL | undefined = and(
+    eq(group.gone, false),
+    filter.ids && sql`${group.id} in (select jsonb_array_elements_text(${JSON.stringify(filter.ids)}::text::jsonb))`,
     filter.within === undefined ? undefined : eq(group.domainId, filter.within),
     filter.withMember === undefined
       ? undefined

@@ -1,8 +1,8 @@
 // Who holds an access key: for services that check signatures themselves. Kept per process and forgotten when anything in
 // identity changes, as tokens are: a check costs no query in the usual case, and what is taken away is gone at once.
 import type { Actor } from '#lib/actor.ts'
-import type { Database } from '#lib/db.ts'
 import { Fault } from '#lib/fault.ts'
+import type { World } from '#lib/world.ts'
 import { findCredential, idOfAccess } from '../credentials/model.ts'
 import { ec2Keys, standsFor } from './ec2.ts'
 import { resolve, validUntilMs } from './resolve.ts'
@@ -20,7 +20,10 @@ export interface AccessKeys {
 
 const mostKept = 10_000
 
-export function accessKeys(db: Database): AccessKeys {
+type Known = Pick<World, 'db' | 'config' | 'directories'>
+
+export function accessKeys(world: Known): AccessKeys {
+  const { db } = world
   const kept = new Map<string, AccessKey & { untilMs: number }>()
   // Without ears nothing may be kept; what was read while something changed neither.
   let hears = false
@@ -39,7 +42,7 @@ export function accessKeys(db: Database): AccessKeys {
       const known = kept.get(access)
       if (known && known.untilMs > Date.now()) return known
       const before = changes
-      const found = await read(db, access)
+      const found = await read(world, access)
       if (found && hears && before === changes) {
         if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
         kept.set(access, found)
@@ -49,20 +52,22 @@ export function accessKeys(db: Database): AccessKeys {
   }
 }
 
-async function read(db: Database, access: string): Promise<(AccessKey & { untilMs: number }) | undefined> {
+async function read(world: Known, access: string): Promise<(AccessKey & { untilMs: number }) | undefined> {
+  const { db } = world
   const row = await findCredential(db, idOfAccess(access))
   const keys = row && ec2Keys(row)
   if (!row || keys?.secret === undefined || row.projectId === null) return undefined
   const now = Date.now()
   try {
-    const resolved = await resolve(db, {
+    const resolved = await resolve(world, db, {
       ...(await standsFor(db, row, keys)),
       methods: ['ec2credential'],
       auditIds: [],
       issuedAtMs: now,
       expiresAtMs: Infinity,
     })
-    return { access, secret: keys.secret, actor: resolved.actor, untilMs: validUntilMs(resolved) }
+    const untilMs = Math.min(validUntilMs(resolved), resolved.believedUntilMs)
+    return { access, secret: keys.secret, actor: resolved.actor, untilMs }
   } catch (error) {
     if (error instanceof Fault && error.kind === 'unauthenticated') return undefined
     throw error

@@ -8,6 +8,7 @@ import {
   findApplicationCredentialByName,
 } from '../application-credentials/model.ts'
 import { listCredentials } from '../credentials/model.ts'
+import { findSignInByName, verifyByDirectory } from '../directories/sign-in.ts'
 import { project, type User, user } from '../model.ts'
 import { verifyPassword } from '../users/password.ts'
 import { failSignIn, findSignIn, requirePatience, type SignIn, stillOpen, type WhoSignsIn } from '../users/sign-in.ts'
@@ -58,8 +59,15 @@ export interface Proved {
 /** Throws unauthenticated; tooMany for an address that failed too often. */
 export async function byPassword(asking: Asking, given: PasswordProof | undefined): Promise<Proved> {
   if (!given) return invalid('Expecting to find password in identity.')
-  const found = await findSignIn(asking.world, asking.address, whoIs(given.user))
+  const who = whoIs(given.user)
+  const found = await findSignIn(asking.world, asking.address, who)
   requirePatience(asking.world.config, found)
+  const directory = await asking.world.directories.of(found.domainId)
+  if (directory) {
+    const asked = { who, password: given.user.password, before: found }
+    const { right, signIn } = await verifyByDirectory(asking.world, directory, asking.address, asked)
+    return right && signIn.user ? { user: signIn.user, signIn } : refuse(asking, signIn)
+  }
   const { user, hash, expiresAt, open } = found
   const right = await verifyPassword(given.user.password, open ? hash : undefined)
   if (!user || !right) return refuse(asking, found)
@@ -76,8 +84,10 @@ export async function byPassword(asking: Asking, given: PasswordProof | undefine
  */
 export async function byTotp(asking: Asking, given: TotpProof | undefined): Promise<Proved> {
   if (!given) return invalid('Expecting to find totp in identity.')
-  const found = await findSignIn(asking.world, asking.address, whoIs(given.user))
-  requirePatience(asking.world.config, found)
+  const who = whoIs(given.user)
+  const known = await findSignIn(asking.world, asking.address, who)
+  requirePatience(asking.world.config, known)
+  const found = await findSignInByName(asking.world, asking.address, who, known)
   const { user, open } = found
   const seeds = user && open ? await listCredentials(asking.world.db, { userId: user.id, type: 'totp' }) : []
   const right = seeds.some(({ blob }) => isTotpCode(blob, given.user.passcode, Date.now()))

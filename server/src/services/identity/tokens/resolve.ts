@@ -1,9 +1,11 @@
 // What a token's claims stand for now: user and scope alive, roles as they are assigned this moment. Kept per process and
 // forgotten when anything in identity changes, so a check costs no query in the usual case and a revocation acts at once.
 import type { Actor } from '#lib/actor.ts'
-import { type Database, type Db, sql } from '#lib/db.ts'
+import { type Db, sql } from '#lib/db.ts'
 import { unauthenticated } from '#lib/fault.ts'
 import { type Key, readKeys } from '#lib/key-ring.ts'
+import type { World } from '#lib/world.ts'
+import { believedUntilMs, refreshUser } from '../directories/refresh.ts'
 import { type Delegation, readDelegation } from './delegation.ts'
 import { readRoles, type RoleRef, type RoleRow, rolesSql } from './roles-of.ts'
 import { knowsKey, open, type TokenClaims } from './sealed.ts'
@@ -24,10 +26,12 @@ export interface ResolvedToken {
   accessToken: Delegation['accessToken']
   applicationCredential: Delegation['applicationCredential']
   accessRules: Actor['accessRules']
+  /** When a directory has to be asked again about those whose token it is; Infinity when none keeps them. */
+  believedUntilMs: number
 }
 
 export interface TokenReader {
-  /** Throws unauthenticated. `expired`: one that has expired within that time is still shown. */
+  /** Throws unauthenticated; unavailable when a directory has to be asked and does not answer. `expired`: one that has expired within that time is still shown. */
   read(token: string, expired?: { graceMs: number }): Promise<ResolvedToken>
   /** Resolves claims without the cache; used where a token is about to be issued. */
   resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken>
@@ -36,7 +40,8 @@ export interface TokenReader {
 
 const mostKept = 10_000
 
-export function tokenReader(db: Database): TokenReader {
+export function tokenReader(world: Pick<World, 'db' | 'config' | 'directories'>): TokenReader {
+  const { db } = world
   const kept = new Map<string, ResolvedToken>()
   let keys: readonly Key[] = []
   // Without ears nothing may be kept: a revocation could have been missed.
@@ -65,17 +70,17 @@ export function tokenReader(db: Database): TokenReader {
 
   return {
     keys: currentKeys,
-    resolve,
+    resolve: (on, claims) => resolve(world, on, claims),
     async read(token, expired) {
       const now = Date.now() - (expired?.graceMs ?? 0)
       const known = kept.get(token)
-      if (known) {
+      if (known && known.believedUntilMs > Date.now()) {
         if (validUntilMs(known) <= now) unauthenticated()
         return known
       }
       const before = changes
       const claims = open(token, await keysFor(token), now)
-      const resolved = await resolve(db, claims)
+      const resolved = await resolve(world, db, claims)
       if (hears && before === changes) {
         if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
         kept.set(token, resolved)
@@ -97,6 +102,8 @@ export function validUntilMs({ claims, trust, accessToken, applicationCredential
 
 interface Row {
   user_name: string
+  local_id: string | null
+  seen_at: string | Date | null
   user_domain_id: string
   user_domain_name: string
   password_expires_at: Date | null
@@ -108,15 +115,19 @@ interface Row {
 }
 
 /** Throws unauthenticated when the user or the scope is gone or disabled, the token was revoked, or no role is left. */
-export async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToken> {
+export async function resolve(
+  world: Pick<World, 'db' | 'config' | 'directories'>,
+  db: Db,
+  claims: TokenClaims,
+): Promise<ResolvedToken> {
   const { scope } = claims
   const delegation = await readDelegation(db, claims)
   const userId = delegation?.shownUserId ?? claims.userId
-  if (delegation?.trust) await requireAlive(db, delegation.alive, claims.issuedAtMs)
+  let believed = delegation?.trust ? await requireAlive(world, db, delegation.alive, claims.issuedAtMs) : Infinity
   const scopeId = delegation?.projectId !== undefined ? (delegation.projectId ?? '') : 'id' in scope ? scope.id : ''
   const target = scope.kind === 'domain' ? 'domain' : scope.kind === 'system' ? 'system' : 'project'
-  const [row] = await db.rows<Row>(sql`
-    select u.name as user_name, u.domain_id as user_domain_id, ud.name as user_domain_name,
+  const query = sql`
+    select u.name as user_name, u.local_id, u.seen_at, u.domain_id as user_domain_id, ud.name as user_domain_name,
       (select p.expires_at from password p where p.user_id = u.id order by p.id desc limit 1) as password_expires_at,
       s.name as scope_name, s.is_domain as scope_is_domain, s.domain_id as scope_domain_id, sd.name as scope_domain_name,
       ${scope.kind === 'unscoped' ? sql`null` : rolesSql(delegation?.giver ?? userId, target, scopeId, { domainRoles: delegation !== undefined })} as roles
@@ -126,8 +137,14 @@ export async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToke
     left join project sd on sd.id = s.domain_id
     where u.id = ${userId} and u.enabled and ud.enabled and coalesce(sd.enabled, true)
       and u.tokens_valid_from <= ${new Date(claims.issuedAtMs).toISOString()}::timestamptz
-      and not exists (select 1 from token_revocation r where r.audit_id = ${claims.auditIds[0] ?? ''})`)
+      and not exists (select 1 from token_revocation r where r.audit_id = ${claims.auditIds[0] ?? ''})`
+  let [row] = await db.rows<Row>(query)
+  if (row && row.local_id !== null && believedUntilMs(world, momentOf(row.seen_at)) <= Date.now()) {
+    await refreshUser(world, { id: userId, domainId: row.user_domain_id, localId: row.local_id, gone: false })
+    ;[row] = await db.rows<Row>(query)
+  }
   if (!row) return unauthenticated()
+  believed = Math.min(believed, believedUntilMs(world, momentOf(row.seen_at)))
   // a trust without a project gives no place to act in
   const scoped = scope.kind !== 'unscoped' && !(delegation?.trust && delegation.trust.projectId === null)
   const roles = limited(readRoles(row.roles), delegation)
@@ -177,8 +194,11 @@ export async function resolve(db: Db, claims: TokenClaims): Promise<ResolvedToke
     accessToken: delegation?.accessToken,
     applicationCredential: delegation?.applicationCredential,
     accessRules: delegation?.applicationCredential?.accessRules,
+    believedUntilMs: believed,
   }
 }
+
+const momentOf = (at: string | Date | null) => (at === null ? null : new Date(at))
 
 /** The roles that were delegated, as far as the giver still has them; a domain's own roles are never shown. */
 function limited(roles: RoleRef[], delegation: Delegation | undefined): RoleRef[] {
@@ -187,11 +207,27 @@ function limited(roles: RoleRef[], delegation: Delegation | undefined): RoleRef[
   return roles.filter(({ id, domainId }) => given.has(id) && domainId === null)
 }
 
-/** All those whose trust it is must be able to sign in still. Throws unauthenticated. */
-async function requireAlive(db: Db, userIds: readonly string[], issuedAtMs: number): Promise<void> {
-  const [row] = await db.rows<{ alive: string }>(sql`
-    select count(*) as alive from identity_user u join project d on d.id = u.domain_id
+/**
+ * All those whose trust it is must be able to sign in still. Returns until when that is believed. Throws unauthenticated;
+ * unavailable when a directory has to be asked and does not answer.
+ */
+async function requireAlive(
+  world: Pick<World, 'db' | 'config' | 'directories'>,
+  db: Db,
+  userIds: readonly string[],
+  issuedAtMs: number,
+): Promise<number> {
+  const query = sql`
+    select u.id, u.domain_id, u.local_id, u.seen_at from identity_user u join project d on d.id = u.domain_id
     where u.id in ${[...userIds]} and u.enabled and d.enabled
-      and u.tokens_valid_from <= ${new Date(issuedAtMs).toISOString()}::timestamptz`)
-  if (Number(row?.alive) !== userIds.length) unauthenticated()
+      and u.tokens_valid_from <= ${new Date(issuedAtMs).toISOString()}::timestamptz`
+  type Alive = { id: string; domain_id: string; local_id: string | null; seen_at: string | Date | null }
+  const believed = (row: Alive) => believedUntilMs(world, momentOf(row.seen_at))
+  let rows = await db.rows<Alive>(query)
+  const stale = rows.filter((row) => believed(row) <= Date.now())
+  for (const { id, domain_id: domainId, local_id: localId } of stale)
+    await refreshUser(world, { id, domainId, localId, gone: false })
+  if (stale.length > 0) rows = await db.rows<Alive>(query)
+  if (rows.length !== userIds.length) unauthenticated()
+  return Math.min(...rows.map(believed))
 }

@@ -30,7 +30,8 @@ function notThere(): never {
 export function tokenRoutes(reader: TokenReader) {
   const find = (req: Pick<Request, 'headers' | 'query'>) =>
     reader.read(subject(req), flag(req.query, 'allow_expired') ? { graceMs } : undefined).catch((error: unknown) => {
-      if (error instanceof Fault) return notThere()
+      // a directory that is away says nothing about the token
+      if (error instanceof Fault && error.kind !== 'unavailable') return notThere()
       throw error
     })
   const about = ({ claims, actor }: ResolvedToken) => ({

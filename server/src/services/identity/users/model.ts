@@ -10,7 +10,10 @@ import { groupMember, password, type User, user } from '../model.ts'
 export type UserRow = User & { passwordExpiresAt: Date | null }
 
 export async function findUser(db: Db, id: string): Promise<UserRow | undefined> {
-  const [row] = await db.select().from(user).where(eq(user.id, id))
+  const [row] = await db
+    .select()
+    .from(user)
+    .where(and(eq(user.id, id), eq(user.gone, false)))
   return row && (await withPasswords(db, [row]))[0]
 }
 /** Throws notFound. */
@@ -41,6 +44,8 @@ export interface UserFilter {
   /** Only of this domain. */
   within?: string | undefined
   inGroup?: string | undefined
+  /** Only these. */
+  ids?: readonly string[] | undefined
   passwordEnds?: { how: 'lt' | 'lte' | 'gt' | 'gte' | 'eq' | 'neq'; at: Date } | undefined
 }
 
@@ -49,6 +54,8 @@ const signs = { lt: sql`<`, lte: sql`<=`, gt: sql`>`, gte: sql`>=`, eq: sql`=`, 
 export async function listUsers(db: Db, filter: UserFilter, page: Page): Promise<{ rows: UserRow[]; more: boolean }> {
   const { passwordEnds: ends } = filter
   const where: SQL | undefined = and(
+    eq(user.gone, false),
+    filter.ids && sql`${user.id} in (select jsonb_array_elements_text(${JSON.stringify(filter.ids)}::text::jsonb))`,
     filter.within === undefined ? undefined : eq(user.domainId, filter.within),
     filter.enabled === undefined ? undefined : eq(user.enabled, filter.enabled),
     filter.inGroup === undefined

@@ -3,6 +3,8 @@ import { desc, eq } from '#lib/db.ts'
 import { invalid, unauthenticated } from '#lib/fault.ts'
 import type { World } from '#lib/world.ts'
 import { change } from '../change.ts'
+import { readOnly } from '../directories/search.ts'
+import { verifyByDirectory } from '../directories/sign-in.ts'
 import { password } from '../model.ts'
 import { failSignIn, findSignIn, requirePatience, stillOpen } from './sign-in.ts'
 import { changePassword, type NewPassword } from './model.ts'
@@ -27,7 +29,7 @@ export async function newPassword(
 /**
  * A user's own change of password, proved by the old one, even if that has expired. Throws unauthenticated, the same for
  * an unknown user, a disabled one and a wrong password, and counts as a failed sign-in then; invalid when the password is
- * locked or the new one breaks a rule.
+ * locked or the new one breaks a rule; forbidden when a directory keeps it.
  */
 export async function changeOwnPassword(
   world: World,
@@ -39,6 +41,14 @@ export async function changeOwnPassword(
   const { db, config } = world
   const found = await findSignIn(world, address, { id: userId })
   requirePatience(config, found)
+  const directory = await world.directories.of(found.domainId)
+  if (directory) {
+    const proof = { who: { id: userId }, password: old, before: found }
+    const { right, signIn } = await verifyByDirectory(world, directory, address, proof)
+    if (right) return readOnly()
+    await failSignIn(world, address, signIn)
+    return unauthenticated()
+  }
   const right = await verifyPassword(old, found.open ? found.hash : undefined)
   const { user } = found
   if (!user || !right || !(await stillOpen(world, address, found)).open) {

@@ -2,6 +2,8 @@ import { invalid, notFound } from '#lib/fault.ts'
 import { one } from '#lib/http/page.ts'
 import { type QueryValues, type Request, route } from '#lib/http/route.ts'
 import { change } from '../change.ts'
+import { findUserNow, refreshUser } from '../directories/refresh.ts'
+import { requireOurDomain, requireOurs, searchUsers } from '../directories/search.ts'
 import { findDomain } from '../domains/model.ts'
 import { given, mergeExtra, mergeOptions, ownAttributes } from '../fields.ts'
 import { listGroups } from '../groups/model.ts'
@@ -22,7 +24,9 @@ export const findUserAt =
   (param: string) =>
   ({ db, params }: Pick<Request, 'db' | 'params'>) =>
     findUser(db, params[param]!)
-const on = { noun: 'User', find: findUserAt('id'), about: aboutUser } as const
+/** The same; a user of a directory as they are there now. */
+const findNow = ({ world, params }: Pick<Request, 'world' | 'params'>) => findUserNow(world, params['id']!)
+const on = { noun: 'User', find: findNow, about: aboutUser } as const
 
 /** `password_expires_at=lt:2030-01-31T00:00:00Z` */
 function passwordEnds(query: QueryValues): UserFilter['passwordEnds'] {
@@ -71,6 +75,7 @@ export const userRoutes = [
         ...rest
       } = body.user
       if (!(await findDomain(db, domainId))) notFound('Domain', domainId)
+      await requireOurDomain(world, domainId)
       await requireDefaultProject(req, defaultProjectId)
       const first = password ? await newPassword(world.config, password, options, 'admin') : undefined
       const row = await change(db, (tx) =>
@@ -96,8 +101,8 @@ export const userRoutes = [
     target: async ({ actor }) => actor.domainId,
     policyTarget: (domainId) => (domainId === null ? {} : { target: { domain_id: domainId } }),
     async handle(req, domainId) {
-      const { db, query } = req
-      const filter = { ...readUserFilter(query), within: domainId ?? undefined }
+      const { db, query, world } = req
+      const filter = await searchUsers(world, { ...readUserFilter(query), within: domainId ?? undefined })
       const { rows, more } = await listUsers(db, filter, readIdentityPage(query))
       return userView.list(rows, req, more)
     },
@@ -115,8 +120,10 @@ export const userRoutes = [
     policy: 'identity:update_user',
     body: UpdateUser,
     ...on,
-    async handle(req, { id, domainId, options: had }) {
+    async handle(req, { id, domainId, localId, options: had }) {
       const { db, body, view, world } = req
+      // the options of a directory's user are ours: which proofs they have to give, what exempts them from lock-out
+      if (Object.keys(body.user).some((key) => key !== 'options')) requireOurs({ localId })
       const {
         name,
         password,
@@ -155,7 +162,8 @@ export const userRoutes = [
     path: '/users/:id',
     policy: 'identity:delete_user',
     ...on,
-    async handle({ db }, { id }) {
+    async handle({ db }, { id, localId }) {
+      requireOurs({ localId })
       await change(db, async (tx) => removeUser(tx, await getUser(tx, id)))
     },
   }),
@@ -177,8 +185,10 @@ export const userRoutes = [
     noun: 'User',
     find: findUserAt('id'),
     about: (row, { params }) => ({ user_id: params['id'], ...aboutUser(row) }),
-    async handle(req, { id }) {
-      const { db, query } = req
+    async handle(req, row) {
+      const { db, query, world } = req
+      const { id } = row
+      await refreshUser(world, row)
       const filter = {
         text: readTextFilters(query, ['name', 'domain_id']),
         withMember: id,

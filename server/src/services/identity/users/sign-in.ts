@@ -12,7 +12,9 @@ export type WhoSignsIn = { id: string } | { name: string; domain: { id: string }
 
 /** The state of a sign-in before it is tried. */
 export interface SignIn {
-  user: Pick<User, 'id' | 'options'> | undefined
+  user: Pick<User, 'id' | 'options' | 'localId'> | undefined
+  /** Where such a user is, or would be. */
+  domainId: string | undefined
   hash: string | undefined
   expiresAt: Date | undefined
   /** Whether a right proof would do: the user is enabled, active, and not locked out. */
@@ -29,6 +31,8 @@ export interface SignIn {
 
 interface Row {
   id: string | null
+  domain_id: string | null
+  local_id: string | null
   options: Record<string, unknown> | null
   enabled: boolean | null
   failed_auth_count: number | null
@@ -51,9 +55,13 @@ export async function findSignIn(
   who: WhoSignsIn,
 ): Promise<SignIn> {
   const match =
-    'id' in who ? sql`u.id = ${who.id}` : sql`u.name = ${who.name} and u.domain_id = ${domainOf(who.domain)}`
+    'id' in who
+      ? sql`u.id = ${who.id}`
+      : // those of a directory are found by it, not by how they were called when they were last seen
+        sql`u.name = ${who.name} and u.domain_id = ${domainOf(who.domain)} and u.local_id is null`
+  const domain = 'id' in who ? sql`u.domain_id` : domainOf(who.domain)
   const [row] = await db.rows<Row>(sql`
-    select u.id, u.options, u.enabled, u.failed_auth_count, u.failed_auth_at, u.last_active_at, u.created_at,
+    select u.id, ${domain} as domain_id, u.local_id, u.options, u.enabled, u.failed_auth_count, u.failed_auth_at, u.last_active_at, u.created_at,
       p.hash, p.expires_at, f.count as address_count, f.failed_at as address_failed_at
     from (select 1) one
     left join identity_user u on ${match}
@@ -64,12 +72,13 @@ export async function findSignIn(
 }
 
 const domainOf = (domain: { id: string } | { name: string }) =>
-  'id' in domain ? sql`${domain.id}` : sql`(select id from project where is_domain and name = ${domain.name})`
+  'id' in domain ? sql`${domain.id}::text` : sql`(select id from project where is_domain and name = ${domain.name})`
 
 function read(config: Config, row: Row): SignIn {
   const options = row.options ?? {}
   return {
-    user: row.id === null ? undefined : { id: row.id, options },
+    user: row.id === null ? undefined : { id: row.id, options, localId: row.local_id },
+    domainId: row.domain_id ?? undefined,
     hash: row.hash ?? undefined,
     expiresAt: row.expires_at === null ? undefined : new Date(row.expires_at),
     open: row.enabled === true && !isLockedOut(config, options, row) && !isInactive(config, options, row),
