@@ -1,9 +1,11 @@
 // A real OpenLDAP server for tests: a child process on loopback with a configuration and a database of its own.
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Attribute, Change, Client } from 'ldapts'
 
 const program = '/usr/sbin/slapd'
@@ -77,7 +79,21 @@ export async function startSlapd({ limit = 'unlimited' }: { limit?: number | 'un
       heard()
       void ended.then(() => reject(new Error(`slapd ended:\n${said}`)))
     })
-  await until('slapd starting')
+  const stop = async () => {
+    child.kill('SIGCONT')
+    child.kill('SIGTERM')
+    await ended
+    rmSync(dir, { recursive: true, force: true })
+  }
+  try {
+    await until('slapd starting')
+    // it says so a moment before it listens
+    await reachable(port)
+    await reachable(tlsPort)
+  } catch (error) {
+    await stop()
+    throw error
+  }
 
   const asRoot = async (work: (client: Client) => Promise<void>) => {
     const client = new Client({ url, timeout: 10_000 })
@@ -124,12 +140,7 @@ export async function startSlapd({ limit = 'unlimited' }: { limit?: number | 'un
     },
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
-    async stop() {
-      child.kill('SIGCONT')
-      child.kill('SIGTERM')
-      await ended
-      rmSync(dir, { recursive: true, force: true })
-    },
+    stop,
   }
 }
 
@@ -169,6 +180,21 @@ function makeCertificates(dir: string): void {
     ...['req', '-x509', ...key, '-CA', 'ca.pem', '-CAkey', 'ca.key'],
     ...['-keyout', 'server.key', '-out', 'server.pem', '-subj', '/CN=localhost', ...names],
   )
+}
+
+async function reachable(port: number): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    const socket = connect(port, '127.0.0.1')
+    try {
+      await once(socket, 'connect')
+      return
+    } catch (error) {
+      if (attempt === 500) throw error
+      await setTimeout(20)
+    } finally {
+      socket.destroy()
+    }
+  }
 }
 
 async function freePort(): Promise<number> {
