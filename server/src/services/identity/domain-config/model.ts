@@ -1,4 +1,4 @@
-import { and, type Db, eq, inArray, isNull, jsonb, pgTable, primaryKey, text, type Tx } from '#lib/db.ts'
+import { and, type Db, eq, inArray, isNull, jsonb, pgTable, primaryKey, sql, text, type Tx } from '#lib/db.ts'
 import { bug, conflict, forbidden, notFound } from '#lib/fault.ts'
 import { type Key, readKeys } from '#lib/key-ring.ts'
 import { openText, sealText } from '#lib/sealed.ts'
@@ -68,12 +68,14 @@ export async function setConfig(tx: Tx, domainId: string, config: DomainConfig):
             sealed: sealText(JSON.stringify(given), `${domainId}/${group}/${option}`, key!).toString('base64'),
           }
         : given
+      // as text: the driver would send a truth value as one of SQL's, which is no JSON
+      const json = sql`${JSON.stringify(value ?? null)}::text::jsonb`
       await tx
         .insert(domainConfig)
-        .values({ domainId, group, option, value })
+        .values({ domainId, group, option, value: json })
         .onConflictDoUpdate({
           target: [domainConfig.domainId, domainConfig.group, domainConfig.option],
-          set: { value },
+          set: { value: json },
         })
     }
   }

@@ -1,6 +1,7 @@
 // One connection to an LDAP server: TCP, TLS as the settings ask for it, then the sign-in of the service's own account.
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTcp, isIP } from 'node:net'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { Client } from 'ldapts'
@@ -28,37 +29,51 @@ export async function openConnection(settings: LdapSettings, log: Log, signsIn: 
 }
 
 async function openAt(settings: LdapSettings, url: string, log: Log, signsIn: boolean): Promise<Connection> {
-  const { hostname, protocol } = new URL(url)
+  const { hostname, protocol, port } = new URL(url)
   const host = hostname.replace(/^\[|\]$/g, '') || 'localhost'
   const secure = protocol === 'ldaps:'
-  const socket = onlyOnce()
   const tls = tlsOptions(settings, host)
+  const trusted = (socket: TLSSocket) => {
+    if (settings.checkCertificate === 'allow' && !socket.authorized)
+      log.warn({ url, reason: String(socket.authorizationError) }, "the directory's certificate cannot be trusted")
+  }
+  const at = { host, port: Number(port) || (secure ? 636 : 389) }
+  const socket = secure ? connectTls({ ...tls, ...at }) : connectTcp(at)
+  let open = true
+  socket.once('close', () => {
+    open = false
+  })
+  // a second connection of the same client would be one without its account, and without StartTLS: there is none
+  let taken = false
+  const onlyOnce = () => {
+    if (taken) throw new Error('the connection to the directory has closed')
+    taken = true
+    return socket
+  }
   const client = new Client({
     url,
     timeout: settings.answerMs,
-    connectTimeout: settings.connectMs,
-    createConnection: ((port: number) => socket.make(() => connectTcp(port, host))) as typeof connectTcp,
-    createSecureConnection: ((...how: [number | ConnectionOptions]) => {
-      const [first] = how
-      const watched = (made: TLSSocket) => {
-        if (settings.checkCertificate === 'allow') made.once('secureConnect', () => warnIfUntrusted(made, url, log))
-        return made
-      }
-      // StartTLS brings the socket, ldaps:// a port
-      return typeof first === 'number'
-        ? socket.make(() => watched(connectTls({ ...tls, port: first })))
-        : watched(connectTls({ ...tls, ...first }))
+    createConnection: onlyOnce as typeof connectTcp,
+    createSecureConnection: ((how: ConnectionOptions | number) => {
+      if (typeof how === 'number') return onlyOnce()
+      const upgraded = connectTls({ ...tls, ...how })
+      return upgraded.once('secureConnect', () => trusted(upgraded))
     }) as typeof connectTls,
     ...(secure && { tlsOptions: tls }),
   })
   const close = () => {
+    open = false
     client.unbind().catch(() => {
       // it is closed, which is what was asked for
     })
     socket.destroy()
   }
   try {
-    await within(settings.connectMs + settings.answerMs, async () => {
+    await within(settings.connectMs, () => once(socket, secure ? 'secureConnect' : 'connect'))
+    if (secure) trusted(socket as TLSSocket)
+    // whatever happens to it before the client has it is heard by whoever uses it
+    socket.on('error', () => {})
+    await within(settings.answerMs, async () => {
       if (settings.startTls && !secure) await client.startTLS({ host })
       if (signsIn && settings.account) await client.bind(settings.account.dn, settings.account.password)
     })
@@ -66,29 +81,7 @@ async function openAt(settings: LdapSettings, url: string, log: Log, signsIn: bo
     close()
     throw error
   }
-  return { client, isOpen: socket.isOpen, close }
-}
-
-/** A second connection of the same client would be one without its account, and without StartTLS: there is none. */
-function onlyOnce() {
-  let socket: Socket | undefined
-  let open = true
-  return {
-    make<Kind extends Socket>(connect: () => Kind): Kind {
-      if (socket) throw new Error('the connection to the directory has closed')
-      const next = connect()
-      socket = next
-      next.once('close', () => {
-        open = false
-      })
-      return next
-    },
-    isOpen: () => open,
-    destroy: () => {
-      open = false
-      socket?.destroy()
-    },
-  }
+  return { client, isOpen: () => open, close }
 }
 
 function tlsOptions(settings: LdapSettings, host: string): ConnectionOptions {
@@ -110,11 +103,6 @@ function trusted({ caFile, caDir }: LdapSettings): string[] | undefined {
     for (const file of readdirSync(caDir, { withFileTypes: true }))
       if (!file.isDirectory()) files.push(join(caDir, file.name))
   return files.map((file) => readFileSync(file, 'utf8')).filter((text) => text.includes('-----BEGIN CERTIFICATE-----'))
-}
-
-function warnIfUntrusted(socket: TLSSocket, url: string, log: Log): void {
-  if (!socket.authorized)
-    log.warn({ url, reason: String(socket.authorizationError) }, "the directory's certificate cannot be trusted")
 }
 
 async function within<Result>(ms: number, work: () => Promise<Result>): Promise<Result> {

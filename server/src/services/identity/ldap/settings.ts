@@ -54,8 +54,8 @@ export interface LdapSettings {
 }
 
 const mostListed = 10_000
-const answerMs = 10_000
-const connectMs = 5000
+const usualConnectMs = 5000
+const usualAnswerMs = 10_000
 
 /** Throws an Error with a sentence for the operator when something cannot be used. */
 export function readLdapSettings(config: DomainConfig): LdapSettings {
@@ -90,6 +90,7 @@ export function readLdapSettings(config: DomainConfig): LdapSettings {
   const account = text('user')
   const password = text('password')
   if (account !== undefined && password === undefined) fail('The option user is set, and password is not.')
+  const timeoutMs = number('pool_connection_timeout') * 1000
   const listLimit = Number(config['identity']?.['list_limit'] ?? 0)
   const useGroupConfig = flag('user_enabled_emulation_use_group_config')
   return {
@@ -102,8 +103,9 @@ export function readLdapSettings(config: DomainConfig): LdapSettings {
     caFile: text('tls_cacertfile'),
     caDir: text('tls_cacertdir'),
     checkCertificate: oneOf('tls_req_cert', ['demand', 'allow', 'never'] as const),
-    connectMs: number('pool_connection_timeout') > 0 ? number('pool_connection_timeout') * 1000 : connectMs,
-    answerMs,
+    // -1 is Keystone's word for no limit: here there always is one
+    connectMs: timeoutMs > 0 ? timeoutMs : usualConnectMs,
+    answerMs: timeoutMs > 0 ? timeoutMs : usualAnswerMs,
     pool: pool(flag('use_pool'), number('pool_size'), number('pool_connection_lifetime')),
     authPool: pool(flag('use_auth_pool'), number('auth_pool_size'), number('auth_pool_connection_lifetime')),
     user: {

@@ -48,6 +48,7 @@ export interface Slapd {
   /** The process stops answering, and goes on. */
   pause(): void
   resume(): void
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -63,37 +64,41 @@ export async function startSlapd({ limit = 'unlimited' }: { limit?: number | 'un
   copyFileSync(program, copy)
   const [port, tlsPort] = [await freePort(), await freePort()]
   const [url, tlsUrl] = [`ldap://127.0.0.1:${port}`, `ldaps://127.0.0.1:${tlsPort}`]
-  const child = spawn(copy, ['-d', '256', '-f', join(dir, 'slapd.conf'), '-h', `${url} ${tlsUrl}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
   let said = ''
   let heard = () => {}
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text
-    heard()
-  })
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const launch = async () => {
+    const child = spawn(copy, ['-d', '256', '-f', join(dir, 'slapd.conf'), '-h', `${url} ${tlsUrl}`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+      heard()
+    })
+    const ended = once(child, 'exit')
+    const stop = async () => {
+      child.kill('SIGCONT')
+      child.kill('SIGTERM')
+      await ended
+    }
+    try {
+      await Promise.race([
+        Promise.all([port, tlsPort].map(reachable)),
+        ended.then(() => {
+          throw new Error(`slapd ended:\n${said}`)
+        }),
+      ])
+    } catch (error) {
+      await stop()
+      throw error
+    }
+    return { child, stop }
+  }
   const until = (text: string) =>
-    new Promise<void>((resolve, reject) => {
+    new Promise<void>((resolve) => {
       heard = () => said.includes(text) && resolve()
       heard()
-      void ended.then(() => reject(new Error(`slapd ended:\n${said}`)))
     })
-  const stop = async () => {
-    child.kill('SIGCONT')
-    child.kill('SIGTERM')
-    await ended
-    rmSync(dir, { recursive: true, force: true })
-  }
-  try {
-    await until('slapd starting')
-    // it says so a moment before it listens
-    await reachable(port)
-    await reachable(tlsPort)
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  let running = await launch()
 
   const asRoot = async (work: (client: Client) => Promise<void>) => {
     const client = new Client({ url, timeout: 10_000 })
@@ -138,9 +143,16 @@ export async function startSlapd({ limit = 'unlimited' }: { limit?: number | 'un
       await client.unbind()
       return all
     },
-    pause: () => child.kill('SIGSTOP'),
-    resume: () => child.kill('SIGCONT'),
-    stop,
+    pause: () => running.child.kill('SIGSTOP'),
+    resume: () => running.child.kill('SIGCONT'),
+    async restart() {
+      await running.stop()
+      running = await launch()
+    },
+    async stop() {
+      await running.stop()
+      rmSync(dir, { recursive: true, force: true })
+    },
   }
 }
 
