@@ -129,7 +129,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     return { status: answers ? 'ok' : 'the database does not answer' }
   })
   // where Swift's clients look for what the store can do
-  server.get('/info', async () => swiftInfo())
+  server.get('/info', async () => swiftInfo(world))
   server.get('/metrics', async (_req, res) => {
     const { type, text } = await renderMetrics()
     return res.header('content-type', type).send(text)

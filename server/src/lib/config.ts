@@ -5,6 +5,38 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { parse as parseYaml } from 'yaml'
 
+const ObjectBackend = Type.Union([
+  Type.Object(
+    {
+      name: Type.String({ pattern: '^[a-z][a-z0-9-]*$' }),
+      kind: Type.Literal('disk'),
+      dirs: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
+      copies: Type.Optional(Type.Integer({ minimum: 1 })),
+      copiesMin: Type.Optional(Type.Integer({ minimum: 1 })),
+    },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    {
+      name: Type.String({ pattern: '^[a-z][a-z0-9-]*$' }),
+      kind: Type.Literal('s3'),
+      /** `https://s3.example.org`; the bucket is named in the path. */
+      endpoint: Type.String({ pattern: '^https?://[^/]+$' }),
+      region: Type.Optional(Type.String()),
+      bucket: Type.String({ minLength: 1 }),
+      prefix: Type.Optional(Type.String()),
+      accessKey: Type.String({ minLength: 1 }),
+      secretKey: Type.String({ minLength: 1 }),
+    },
+    { additionalProperties: false },
+  ),
+])
+export type ObjectBackendSettings = Static<typeof ObjectBackend>
+const ObjectClass = Type.Object(
+  { name: Type.String({ pattern: '^[A-Z][A-Z0-9_]*$' }), backend: Type.String({ minLength: 1 }) },
+  { additionalProperties: false },
+)
+
 const Settings = Type.Object(
   {
     data: Type.String({ default: 'var', description: 'directory of everything that is not in the database' }),
@@ -97,6 +129,27 @@ const Settings = Type.Object(
       default: 'asked',
       description: 'objects that are encrypted: those for which a request or a bucket asks, or all',
     }),
+    objectDirs: Type.String({
+      default: '',
+      description: 'directories of object data, one for each disk, separated by commas; empty: objects in `data`',
+    }),
+    objectCopies: Type.Integer({ default: 1, minimum: 1, description: 'disks that each object is written to' }),
+    objectCopiesMin: Type.Integer({
+      default: 0,
+      minimum: 0,
+      description: 'copies without which a write fails; 0: as many as objectCopies',
+    }),
+    objectScrubMbS: Type.Number({
+      default: 20,
+      minimum: 0,
+      description: 'megabytes a second read to see that object data is still right; 0: not',
+    }),
+    objectScrubDays: Type.Number({ default: 7, minimum: 0, description: 'days from one such reading to the next' }),
+    objectBackends: Type.Array(ObjectBackend, { default: [], description: 'further places for object data' }),
+    objectClasses: Type.Array(ObjectClass, {
+      default: [],
+      description: 'storage classes and their backends, besides STANDARD, which is on `disk` unless it is said here',
+    }),
     adminPassword: Type.String({ default: '', description: 'first start only: the password of user admin' }),
   },
   { additionalProperties: false },
@@ -104,6 +157,8 @@ const Settings = Type.Object(
 export type Config = Readonly<Static<typeof Settings>>
 
 const check = Compile(Settings)
+// in the environment they are YAML, which JSON is too
+const lists = new Set(['objectBackends', 'objectClasses'])
 const words = (key: string) => key.replaceAll(/[A-Z]/g, (c) => `_${c}`).toUpperCase()
 
 /**
@@ -116,7 +171,7 @@ export function readConfig(env: Record<string, string | undefined>, flags: Recor
   if (file) Object.assign(given, parseYaml(readFileSync(file, 'utf8')) ?? {})
   for (const key of Object.keys(Settings.properties)) {
     const value = env[`PILEUS_${words(key)}`]
-    if (value !== undefined) given[key] = value
+    if (value !== undefined) given[key] = lists.has(key) ? (parseYaml(value) as unknown) : value
   }
   Object.assign(given, flags)
   const config = check.Default(check.Convert(given))
@@ -124,7 +179,7 @@ export function readConfig(env: Record<string, string | undefined>, flags: Recor
     const [first] = check.Errors(config)
     throw new Error(`Setting ${first?.instancePath.slice(1) || '?'}: ${first?.message ?? 'is wrong'}.`)
   }
-  for (const secret of ['PILEUS_DATABASE', 'PILEUS_ADMIN_PASSWORD']) delete env[secret]
+  for (const secret of ['PILEUS_DATABASE', 'PILEUS_ADMIN_PASSWORD', 'PILEUS_OBJECT_BACKENDS']) delete env[secret]
   return Object.freeze(config)
 }
 

@@ -1,7 +1,7 @@
 // Accounts and containers: their rows, how much they hold, their lists.
 import { and, type Db, eq, first, sql, type Tx } from '#lib/db.ts'
 import { conflict, notFound } from '#lib/fault.ts'
-import { type Account, type Container, objectAccount, objectContainer } from './model.ts'
+import { type Account, type Container, objectAccount, objectContainer, standard } from './model.ts'
 import { nextName } from './names.ts'
 import { dropUploads } from './uploads.ts'
 
@@ -51,6 +51,21 @@ export async function accountUse(db: Db, whose: Whose): Promise<Use> {
   return { containers: Number(row!.containers), objects: Number(row!.objects), bytes: Number(row!.bytes) }
 }
 
+/** The same by the class of the containers. */
+export async function classUse(db: Db, whose: Whose): Promise<Map<string, Use>> {
+  const rows = await db.rows<{ class: string; containers: string; objects: string; bytes: string }>(sql`
+    select coalesce(c.storage_class, ${standard}) as class, count(distinct c.id) as containers,
+      coalesce(sum(u.objects), 0) as objects, coalesce(sum(u.bytes), 0) as bytes
+    from object_container c left join object_usage u on u.container_id = c.id
+    where c.region = ${whose.region} and c.project_id = ${whose.projectId} group by 1`)
+  return new Map(
+    rows.map((row) => [
+      row.class,
+      { containers: Number(row.containers), objects: Number(row.objects), bytes: Number(row.bytes) },
+    ]),
+  )
+}
+
 export async function containerUse(db: Db, containerId: number): Promise<{ objects: number; bytes: number }> {
   const [row] = await db.rows<{ objects: string; bytes: string }>(
     sql`select coalesce(sum(objects), 0) as objects, coalesce(sum(bytes), 0) as bytes from object_usage
@@ -78,17 +93,18 @@ export type ContainerChanges = Partial<Pick<Container, 'readAcl' | 'writeAcl' | 
   metadata: Record<string, string>
 }
 
-/** Makes the container, or changes it where it is; `created` says which. */
+/** Makes the container (of that class), or changes it where it is (in its own); `created` says which. */
 export async function ensureContainer(
   tx: Tx,
   whose: Whose,
   name: string,
   changes: ContainerChanges,
+  storageClass?: string,
 ): Promise<{ container: Container; created: boolean }> {
   const { metadata, ...rest } = changes
   const [made] = await tx
     .insert(objectContainer)
-    .values({ ...whose, name, ...rest, metadata: changed({}, metadata) })
+    .values({ ...whose, name, ...rest, storageClass: storageClass ?? null, metadata: changed({}, metadata) })
     .onConflictDoNothing()
     .returning()
   if (made) {

@@ -224,3 +224,17 @@ export const objectPart = pgTable(
   (t) => [primaryKey({ columns: [t.uploadId, t.number] })],
 )
 export type Part = typeof objectPart.$inferSelect
+
+export const objectScrub = pgTable('object_scrub', {
+  pass: text().primaryKey(),
+  owner: uuid().notNull(),
+  leasedUntil: moment('leased_until').notNull(),
+  at: uuid().notNull(),
+  roundEndedAt: moment('round_ended_at'),
+})
+export const objectDamage = pgTable('object_damage', {
+  blob: uuid().primaryKey(),
+  backend: text().notNull(),
+  problem: text({ enum: ['missing', 'corrupt'] }).notNull(),
+  foundAt: moment('found_at').notNull().defaultNow(),
+})

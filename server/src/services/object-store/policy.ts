@@ -9,4 +9,6 @@ export const objectStorePolicies = policies({
   'account:write': `${reseller} or ((role:member or role:swiftoperator) and ${ofProject})`,
   // quotas of accounts are set by those who sell them
   'account:quota': reseller,
+  // where the bytes are, and which are lost: of all projects
+  'storage:get': 'role:admin',
 })

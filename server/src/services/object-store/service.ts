@@ -3,6 +3,7 @@ import { bug } from '#lib/fault.ts'
 import { rotateObjectKeys } from './encryption/renew.ts'
 import { objectStorePolicies } from './policy.ts'
 import { errorPage, statusOfFault, transactionId } from './swift/answer.ts'
+import { storageRoute } from './storage.ts'
 import { handleSwift } from './swift/dispatch.ts'
 import { swiftInfo } from './swift/info.ts'
 
@@ -47,7 +48,8 @@ export const objectStoreService: Service = {
     }),
   ],
   rootRoutes: [
-    route({ method: 'GET', path: '/info', policy: 'public', handle: async () => swiftInfo() }),
+    storageRoute,
+    route({ method: 'GET', path: '/info', policy: 'public', handle: async ({ world }) => swiftInfo(world) }),
     route({
       method: 'GET',
       path: '/healthcheck',

@@ -1,11 +1,12 @@
 // Gives space back: blobs that nothing refers to, what killed writers left, objects whose time is over.
-import { inArray, sql } from '#lib/db.ts'
+import { gt, inArray, sql } from '#lib/db.ts'
 import { isUuid } from '#lib/id.ts'
 import type { World } from '#lib/world.ts'
 import type { Backend } from './backend/contract.ts'
 import { allBackends, backendOf } from './backends.ts'
 import { destroyDueKeys } from './encryption/project-keys.ts'
 import { objectBlob, objectGarbage } from './model.ts'
+import { startScrubbing } from './scrub.ts'
 import { onGarbage } from './store/blobs.ts'
 import { removeObject } from './store/remove.ts'
 
@@ -17,26 +18,41 @@ const orphanAgeMs = 3_600_000
 /** Removes the blobs that nothing refers to any more; a process that dies in between has them removed again. */
 export async function collectGarbage(world: World): Promise<number> {
   let removed = 0
+  let last = '00000000-0000-0000-0000-000000000000'
   for (;;) {
-    const rows = await world.db.select().from(objectGarbage).limit(batch)
+    const rows = await world.db
+      .select()
+      .from(objectGarbage)
+      .where(gt(objectGarbage.id, last))
+      .orderBy(objectGarbage.id)
+      .limit(batch)
     if (rows.length === 0) return removed
-    for (const { id, backend } of rows) await backendOf(world.config, backend).remove(id)
-    await world.db.transaction((tx) =>
-      tx.delete(objectGarbage).where(
-        inArray(
-          objectGarbage.id,
-          rows.map(({ id }) => id),
-        ),
-      ),
-    )
-    removed += rows.length
+    const gone: string[] = []
+    for (const { id, backend } of rows) {
+      try {
+        await backendOf(world, backend).remove(id)
+        gone.push(id)
+      } catch (error) {
+        // a place that is away keeps its garbage until it is back; that of others goes
+        world.log.warn({ err: error, blob: id, backend }, 'the bytes of a removed object could not be given back yet')
+      }
+    }
+    await world.db.transaction((tx) => tx.delete(objectGarbage).where(inArray(objectGarbage.id, gone)))
+    removed += gone.length
+    last = rows.at(-1)!.id
   }
 }
 
 /** Removes what writers left that were killed before their object was visible, once it is older than `ageMs`. */
 export async function sweepOrphans(world: World, ageMs = orphanAgeMs): Promise<number> {
   let removed = 0
-  for (const backend of allBackends(world.config)) removed += await sweepBackend(world, backend, ageMs)
+  for (const backend of allBackends(world)) {
+    try {
+      removed += (await backend.removeUnfinished(ageMs)) + (await sweepBackend(world, backend, ageMs))
+    } catch (error) {
+      world.log.warn({ err: error, backend: backend.name }, 'a backend of the object store could not be swept')
+    }
+  }
   return removed
 }
 
@@ -56,12 +72,8 @@ async function sweepBackend(world: World, backend: Backend, ageMs: number): Prom
     }
     waiting = []
   }
-  for await (const { id, changedAtMs, unfinished } of backend.list()) {
-    if (Date.now() - changedAtMs < ageMs) continue
-    if (unfinished) {
-      await backend.remove(id)
-      removed++
-    } else if (isUuid(id) && waiting.push(id) === batch) await judge()
+  for await (const { id, changedAtMs } of backend.list()) {
+    if (Date.now() - changedAtMs >= ageMs && isUuid(id) && waiting.push(id) === batch) await judge()
   }
   await judge()
   return removed
@@ -82,7 +94,7 @@ export async function expireObjects(world: World): Promise<number> {
   }
 }
 
-/** Sweeps now and then until the returned function is called. */
+/** Sweeps and scrubs now and then until the returned function is called. */
 export function startSweeping(world: World): () => Promise<void> {
   let running: Promise<unknown> | undefined
   let rounds = 0
@@ -105,9 +117,10 @@ export function startSweeping(world: World): () => Promise<void> {
   onGarbage(collect)
   const timer = setInterval(round, everyMs)
   timer.unref()
+  const stopScrubbing = startScrubbing(world)
   return async () => {
     clearInterval(timer)
     onGarbage(() => {})
-    await running
+    await Promise.all([stopScrubbing(), running])
   }
 }

@@ -19,7 +19,7 @@ async function ids(backend: Backend): Promise<string[]> {
 export function backendConformance(name: string, make: (t: TestContext) => Promise<Backend>): void {
   test(`${name}: bytes come back as they went in, whole and by range`, async (t) => {
     const backend = await make(t)
-    for (const size of [0, 1, 65_536, 3_000_001]) {
+    for (const size of [0, 1, 65_535, 65_536, 65_537, 131_072, 1 << 20, 9_000_001]) {
       const [id, data] = [newId(), randomBytes(size)]
       assert.deepEqual(await backend.write(id, pieces(data, 65_537)), { size })
       assert.ok(data.equals(await buffer(await backend.read(id))))
@@ -29,6 +29,7 @@ export function backendConformance(name: string, make: (t: TestContext) => Promi
         [5, size - 1],
         [size - 1, size - 1],
         [1000, 60_000],
+        [size >> 1, size - 2],
       ] as const)
         assert.ok(data.subarray(start, end + 1).equals(await buffer(await backend.read(id, { start, end }))))
     }
@@ -45,6 +46,29 @@ export function backendConformance(name: string, make: (t: TestContext) => Promi
     await assert.rejects(backend.write(id, broken()), /went away/)
     await assert.rejects(backend.read(id), BlobMissing)
     assert.deepEqual(await ids(backend), [])
+  })
+
+  test(`${name}: a check of what is there finds it whole, of what is not, missing`, async (t) => {
+    const backend = await make(t)
+    const id = newId()
+    await backend.write(id, pieces(randomBytes(200_000), 70_000))
+    for (const deep of [true, false])
+      assert.deepEqual(await backend.check(id, { deep }), { state: 'whole', repaired: 0 })
+    assert.deepEqual(await backend.check(newId(), { deep: true }), { state: 'missing', repaired: 0 })
+    assert.equal(await backend.removeUnfinished(0), 0)
+    const [place] = await backend.places()
+    assert.equal(place?.available, true)
+  })
+
+  test(`${name}: many writers and readers at once do not meet`, async (t) => {
+    const backend = await make(t)
+    await Promise.all(
+      Array.from({ length: 12 }, async (_, n) => {
+        const [id, data] = [newId(), randomBytes(150_000 * n + 1)]
+        await backend.write(id, pieces(data, 30_000 + n))
+        assert.ok(data.equals(await buffer(await backend.read(id))))
+      }),
+    )
   })
 
   test(`${name}: what is removed is gone, twice`, async (t) => {

@@ -3,31 +3,65 @@ import type { Readable } from 'node:stream'
 
 export interface BlobInfo {
   id: string
-  size: number
   /** Milliseconds since 1970 of the last write to it. */
   changedAtMs: number
-  /** Its writer has not finished, or was killed. */
-  unfinished: boolean
+}
+
+/** One disk, one bucket: what an administrator looks at. */
+export interface Place {
+  where: string
+  available: boolean
+  freeBytes?: number
+  totalBytes?: number
+}
+
+export interface Checked {
+  state: 'whole' | 'missing' | 'corrupt'
+  /** Copies that were made anew. */
+  repaired: number
 }
 
 export interface Backend {
   readonly name: string
   /**
-   * Takes the bytes in order; when it returns they are durable and can be read, and before that nobody sees any of them.
-   * When it throws (or `data` does) nothing is left. Throws overQuota with code '507' when there is no room.
+   * Takes the bytes in order; when it returns they are durable, in as many copies as the backend promises, and can be
+   * read; before that nobody sees any of them. When it throws (or `data` does) nothing is left. Throws overQuota with code
+   * '507' when there is no room, unavailable when the place does not answer.
    */
   write(id: string, data: AsyncIterable<Buffer>): Promise<{ size: number }>
-  /** Bytes `start` to `end`, both inclusive; all of them without a range. Throws BlobMissing before the first byte. */
+  /**
+   * Bytes `start` to `end`, both inclusive; all of them without a range. Every byte was verified before it is given; one
+   * that cannot be had right destroys the stream. Throws BlobMissing or BlobCorrupt before the first byte.
+   */
   read(id: string, range?: { start: number; end: number }): Promise<Readable>
-  /** What an unfinished writer left goes too. That it is gone already is fine. */
+  /** That it is gone already is fine. */
   remove(id: string): Promise<void>
-  /** Everything there is, what killed writers left included. */
+  /** Every finished blob, whosever it is. */
   list(): AsyncIterable<BlobInfo>
+  /** Removes what writers left unfinished that have written nothing for so long; how many it was. */
+  removeUnfinished(olderThanMs: number): Promise<number>
+  /**
+   * Sees that the blob is there in as many copies as it should be, each where it should be, and makes what is missing from
+   * a good one. `deep`: every byte is read. `paced` is awaited for each piece that was read.
+   */
+  check(id: string, how: { deep: boolean; paced?: (bytes: number) => Promise<void> }): Promise<Checked>
+  places(): Promise<Place[]>
+  /** True when a place is new, or lost what it had: then each blob is to be checked, and `filled` called. */
+  wantsFilling(): Promise<boolean>
+  filled(): Promise<void>
 }
 
 export class BlobMissing extends Error {
   constructor(id: string) {
     super(`blob ${id} is not there`)
     this.name = 'BlobMissing'
+  }
+}
+
+/** No copy of it is right. */
+export class BlobCorrupt extends Error {
+  constructor(id: string) {
+    super(`blob ${id} is not what was written`)
+    this.name = 'BlobCorrupt'
   }
 }

@@ -72,7 +72,7 @@ interface Piece {
 
 function openPiece(world: World, { extent, range }: Piece): Promise<Readable> {
   const stored = extent.sealed ? sealedRange(extent.size, range) : range
-  return backendOf(world.config, extent.backend).read(extent.blob, stored)
+  return backendOf(world, extent.backend).read(extent.blob, stored)
 }
 
 async function* plainOf({ extent, range }: Piece, stored: Readable, dataKey: Buffer | null): AsyncGenerator<Buffer> {

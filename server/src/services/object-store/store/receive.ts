@@ -29,7 +29,7 @@ export async function receive(
   data: AsyncIterable<Buffer>,
   { storageClass = standard, checksums = {}, sealing, inlineUpTo = inlineBytes }: ReceiveOptions = {},
 ): Promise<Received> {
-  const backend = backendOfClass(world.config, storageClass)
+  const backend = backendOfClass(world, storageClass)
   const md5 = createHash('md5')
   const digests = [md5, ...Object.values(checksums)]
   const head: Buffer[] = []
@@ -88,5 +88,5 @@ export async function receive(
  */
 export async function discard(world: World, received: { extents: Extent[] | null }, because: unknown): Promise<void> {
   if (!(because instanceof Fault)) return
-  for (const { blob, backend } of received.extents ?? []) await backendOf(world.config, backend).remove(blob)
+  for (const { blob, backend } of received.extents ?? []) await backendOf(world, backend).remove(blob)
 }

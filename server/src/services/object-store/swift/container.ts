@@ -7,14 +7,14 @@ import {
   removeContainer,
 } from '../containers.ts'
 import { listObjects, listVersions } from '../listing.ts'
-import type { Container } from '../model.ts'
+import { type Container, standard } from '../model.ts'
 import { cleanAcl, isOwner, requireAccess } from './access.ts'
-import { policyName } from './account.ts'
 import { type Answer, refuse, timestampOf, toHeader } from './answer.ts'
 import { objectList, readFormat, readVersion, readWindow } from './lists.ts'
 import type { State } from './load.ts'
 import { metadataHeaders, readMetadata } from './metadata.ts'
 import { requireNames, type SwiftRequest } from './request.ts'
+import { policyOf, readPolicy } from './storage-policies.ts'
 
 export async function answerContainer(sr: SwiftRequest, state: State): Promise<Answer> {
   const name = sr.container!
@@ -22,11 +22,15 @@ export async function answerContainer(sr: SwiftRequest, state: State): Promise<A
     case 'PUT': {
       requireAccess(sr, 'container-write', state.container)
       requireNames(sr)
-      const policy = sr.header('x-storage-policy')
-      if (policy && policy.toLowerCase() !== policyName.toLowerCase())
-        refuse(400, `Invalid X-Storage-Policy '${policy}'; there is ${policyName}.`)
       const changes = readChanges(sr, state.container)
-      const { created } = await sr.req.db.transaction((tx) => ensureContainer(tx, sr.whose, name, changes))
+      const asked = readPolicy(sr.req.world, sr.header('x-storage-policy'))
+      const created = await sr.req.db.transaction(async (tx) => {
+        const made = await ensureContainer(tx, sr.whose, name, changes, asked)
+        const has = made.container.storageClass ?? standard
+        if (asked !== undefined && asked !== has)
+          refuse(409, `Requested storage policy '${policyOf(asked)}' conflicts with existing '${policyOf(has)}'.`)
+        return made.created
+      })
       return { status: created ? 201 : 202, headers: {} }
     }
     case 'POST': {
@@ -88,7 +92,7 @@ async function containerHeaders(sr: SwiftRequest, container: Container): Promise
     'X-Container-Bytes-Used': String(use.bytes),
     'X-Timestamp': timestampOf(container.createdAt),
     'Last-Modified': container.updatedAt.toUTCString(),
-    'X-Storage-Policy': policyName,
+    'X-Storage-Policy': policyOf(container.storageClass),
     'Accept-Ranges': 'bytes',
     ...metadataHeaders('container', container.metadata),
   }

@@ -1,4 +1,5 @@
 // GET /info: what this store can do, in Swift's words.
+import type { World } from '#lib/world.ts'
 import { mostFailures } from './bulk.ts'
 import { mostDeletes } from './bulk-delete.ts'
 import { mostContainers } from './extract.ts'
@@ -7,9 +8,9 @@ import { limits } from './metadata.ts'
 import { mostBytes } from './object-put.ts'
 import { manifestBytes } from './slo.ts'
 import { digests } from './temp-url.ts'
-import { policyName } from './account.ts'
+import { shownPolicies } from './storage-policies.ts'
 
-export function swiftInfo(): Record<string, unknown> {
+export function swiftInfo(world: Pick<World, 'config' | 'log'>): Record<string, unknown> {
   return {
     swift: {
       max_file_size: mostBytes,
@@ -26,7 +27,7 @@ export function swiftInfo(): Record<string, unknown> {
       strict_cors_mode: true,
       allow_account_management: false,
       account_autocreate: true,
-      policies: [{ name: policyName, aliases: policyName, default: true }],
+      policies: shownPolicies(world),
     },
     account_quotas: {},
     bulk_delete: { max_deletes_per_request: mostDeletes, max_failed_deletes: mostFailures },
