@@ -145,6 +145,11 @@ const Settings = Type.Object(
       description: 'megabytes a second read to see that object data is still right; 0: not',
     }),
     objectScrubDays: Type.Number({ default: 7, minimum: 0, description: 'days from one such reading to the next' }),
+    objectOrphanMinutes: Type.Number({
+      default: 60,
+      minimum: 0,
+      description: 'minutes after which bytes that no object refers to are a killed writer’s, and removed',
+    }),
     objectBackends: Type.Array(ObjectBackend, { default: [], description: 'further places for object data' }),
     objectClasses: Type.Array(ObjectClass, {
       default: [],

@@ -54,7 +54,7 @@ async function scrubBatch(
   const rows = await world.db
     .select({ id: objectBlob.id })
     .from(objectBlob)
-    .where(and(eq(objectBlob.backend, backend.name), gt(objectBlob.id, after)))
+    .where(and(eq(objectBlob.backend, backend.name), gt(objectBlob.id, after), gt(objectBlob.refs, 0)))
     .orderBy(objectBlob.id)
     .limit(batch)
   for (const { id } of rows) {

@@ -122,3 +122,16 @@ test('an object whose time is over is not there, and is removed', async (t) => {
   assert.deepEqual(await blobs(), [])
   assert.equal((await member.head(box)).headers['x-container-bytes-used'], '0')
 })
+
+test('a writer whose bytes were swept meanwhile gets an error, not an object without bytes', async (t) => {
+  const { cloud, world, blobs } = await cloudWithBox(t)
+  const container = await findContainer(cloud.db, { region: world.config.region, projectId }, 'box')
+  const bytes = await receive(world, one(big('l')))
+  const facts = { contentType: 'a/b', metadata: {}, headers: {} }
+  const store = () => cloud.db.transaction((tx) => putObject(tx, container!, 'late', bytes, facts))
+  assert.equal(await sweepOrphans(world, -1000), 1)
+  await assert.rejects(store(), { kind: 'unavailable' })
+  assert.deepEqual(await blobs(), [])
+  assert.equal(await sweepOrphans(world, -1000), 0)
+  await assert.rejects(store(), { kind: 'unavailable' }, 'the id stays taken')
+})

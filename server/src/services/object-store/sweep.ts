@@ -1,5 +1,5 @@
 // Gives space back: blobs that nothing refers to, what killed writers left, objects whose time is over.
-import { gt, inArray, sql } from '#lib/db.ts'
+import { and, eq, gt, inArray, lt, sql } from '#lib/db.ts'
 import { isUuid } from '#lib/id.ts'
 import type { World } from '#lib/world.ts'
 import type { Backend } from './backend/contract.ts'
@@ -12,8 +12,8 @@ import { removeObject } from './store/remove.ts'
 
 const batch = 500
 const everyMs = 60_000
-// longer than a writer can be between its last byte and its commit
-const orphanAgeMs = 3_600_000
+// no transaction stays open for so long
+const condemnedMs = 86_400_000
 
 /** Removes the blobs that nothing refers to any more; a process that dies in between has them removed again. */
 export async function collectGarbage(world: World): Promise<number> {
@@ -44,7 +44,7 @@ export async function collectGarbage(world: World): Promise<number> {
 }
 
 /** Removes what writers left that were killed before their object was visible, once it is older than `ageMs`. */
-export async function sweepOrphans(world: World, ageMs = orphanAgeMs): Promise<number> {
+export async function sweepOrphans(world: World, ageMs = world.config.objectOrphanMinutes * 60_000): Promise<number> {
   let removed = 0
   for (const backend of allBackends(world)) {
     try {
@@ -53,6 +53,10 @@ export async function sweepOrphans(world: World, ageMs = orphanAgeMs): Promise<n
       world.log.warn({ err: error, backend: backend.name }, 'a backend of the object store could not be swept')
     }
   }
+  const longAgo = idsBefore(Date.now() - condemnedMs)
+  await world.db.transaction((tx) =>
+    tx.delete(objectBlob).where(and(eq(objectBlob.refs, 0), lt(objectBlob.id, longAgo))),
+  )
   return removed
 }
 
@@ -61,12 +65,13 @@ async function sweepBackend(world: World, backend: Backend, ageMs: number): Prom
   let waiting: string[] = []
   const judge = async () => {
     if (waiting.length === 0) return
-    const known = new Set(
-      (await world.db.select({ id: objectBlob.id }).from(objectBlob).where(inArray(objectBlob.id, waiting))).map(
-        ({ id }) => id,
-      ),
-    )
-    for (const id of waiting.filter((each) => !known.has(each))) {
+    const owned = await world.db
+      .select({ id: objectBlob.id })
+      .from(objectBlob)
+      .where(and(inArray(objectBlob.id, waiting), gt(objectBlob.refs, 0)))
+    const known = new Set(owned.map(({ id }) => id))
+    const others = waiting.filter((id) => !known.has(id))
+    for (const { id } of await condemn(world, backend, others)) {
       await backend.remove(id)
       removed++
     }
@@ -77,6 +82,28 @@ async function sweepBackend(world: World, backend: Backend, ageMs: number): Prom
   }
   await judge()
   return removed
+}
+
+/**
+ * Whoever was to commit these after all can do so no more: the id is taken, by a row without references. Without it a
+ * writer that stood still for very long would store an object whose bytes are being removed.
+ */
+async function condemn(world: World, backend: Backend, ids: string[]): Promise<{ id: string }[]> {
+  if (ids.length === 0) return []
+  const rows = ids.map((id) => ({ id, size: 0, backend: backend.name, refs: 0 }))
+  return world.db.transaction((tx) =>
+    tx
+      .insert(objectBlob)
+      .values(rows)
+      .onConflictDoUpdate({ target: objectBlob.id, set: { refs: 0 }, setWhere: eq(objectBlob.refs, 0) })
+      .returning({ id: objectBlob.id }),
+  )
+}
+
+/** Ids begin with the time when they were made, in milliseconds: 48 bits. */
+function idsBefore(ms: number): string {
+  const hex = Math.trunc(ms).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
 }
 
 /** Removes objects whose X-Delete-At has passed (they are invisible since then). */
@@ -97,7 +124,8 @@ export async function expireObjects(world: World): Promise<number> {
 /** Sweeps and scrubs now and then until the returned function is called. */
 export function startSweeping(world: World): () => Promise<void> {
   let running: Promise<unknown> | undefined
-  let rounds = 0
+  const orphansEveryMs = world.config.objectOrphanMinutes * 60_000
+  let nextOrphans = 0
   const failed = (error: unknown) => world.log.warn({ err: error }, 'the object store could not be swept')
   const collect = () => {
     running ??= collectGarbage(world)
@@ -109,13 +137,15 @@ export function startSweeping(world: World): () => Promise<void> {
       await expireObjects(world)
       await destroyDueKeys(world.db)
       await collectGarbage(world)
-      if (rounds++ % 60 === 0) await sweepOrphans(world)
+      if (performance.now() < nextOrphans) return
+      nextOrphans = performance.now() + orphansEveryMs
+      await sweepOrphans(world)
     })()
       .catch(failed)
       .finally(() => (running = undefined))
   }
   onGarbage(collect)
-  const timer = setInterval(round, everyMs)
+  const timer = setInterval(round, Math.min(everyMs, Math.max(orphansEveryMs, 1000)))
   timer.unref()
   const stopScrubbing = startScrubbing(world)
   return async () => {

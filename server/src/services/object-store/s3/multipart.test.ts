@@ -51,7 +51,7 @@ async function withBucket(t: TestContext) {
   await member.call('PUT', '/box')
   const blobs = async () => {
     let count = 0
-    for (const backend of allBackends(all.cloud.app.world.config)) for await (const _ of backend.list()) count++
+    for (const backend of allBackends(all.cloud.app.world)) for await (const _ of backend.list()) count++
     return count
   }
   return { ...all, member, blobs, world: all.cloud.app.world }

@@ -23,7 +23,7 @@ export function storageClassOf(request: BucketRequest): string {
   const asked = request.header('x-amz-storage-class')
   if (asked === undefined) return request.bucket.container.storageClass ?? standard
   try {
-    backendOfClass(request.world.config, asked)
+    backendOfClass(request.world, asked)
   } catch (error) {
     if (error instanceof Fault) refuse('InvalidStorageClass')
     throw error

@@ -1,6 +1,6 @@
 // Which blobs are somebody's: counted, so that copies share them.
 import { eq, sql, type Tx } from '#lib/db.ts'
-import { Fault } from '#lib/fault.ts'
+import { Fault, unavailable } from '#lib/fault.ts'
 import { sealedSize } from '../encryption/format.ts'
 import { type Extent, objectBlob, objectGarbage } from '../model.ts'
 
@@ -13,7 +13,9 @@ export async function holdBlobs(tx: Tx, extents: Extent[], shared: boolean): Pro
     const rows = extents.map(({ blob, size, backend, sealed }) => {
       return { id: blob, size: sealed ? sealedSize(size) : size, backend, refs: 1 }
     })
-    await tx.insert(objectBlob).values(rows)
+    const held = await tx.insert(objectBlob).values(rows).onConflictDoNothing().returning({ id: objectBlob.id })
+    // the sweeper took it for a killed writer's and keeps the id: better no object than one without its bytes
+    if (held.length < rows.length) unavailable('It took too long until the object could be stored; try again.')
     return
   }
   for (const { blob } of inOrder(extents)) {
