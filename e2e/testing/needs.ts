@@ -2,15 +2,20 @@
 import { accessSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-type Need = 'root' | 'client' | 'guest'
+type Need = 'root' | 'client' | 'guest' | 'awscli' | 'boto3' | 's3cmd' | 'rclone'
 
 const programs: Record<Need, string[]> = {
   root: ['ip', 'nsenter', 'busybox'],
   client: ['openstack', 'ssh', 'ssh-keygen', 'openssl'],
+  awscli: ['/usr/bin/aws'],
+  boto3: ['/usr/lib/python3/dist-packages/boto3'],
+  s3cmd: ['s3cmd'],
+  rclone: ['rclone'],
   guest: ['qemu-system-x86_64', 'qemu-img', 'nft', 'dnsmasq', 'haproxy', 'conntrack', 'arping'],
 }
 const path = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin', '/bin']
-const installed = (program: string) => path.some((folder) => isThere(join(folder, program)))
+const installed = (program: string) =>
+  program.startsWith('/') ? isThere(program) : path.some((folder) => isThere(join(folder, program)))
 
 /** Why a test with these needs cannot run here; false when it can. */
 export function whyNot(...needs: Need[]): string | false {
