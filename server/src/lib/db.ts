@@ -2,7 +2,9 @@
 // That is held twice: by the types, and by PostgreSQL, for outside a transaction every connection is read-only.
 import { type SQL, sql } from 'drizzle-orm'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
-import postgres from 'postgres'
+import type { TransactionSql } from 'postgres'
+import { type Client, connect } from '#lib/connect.ts'
+import { openEars } from '#lib/ears.ts'
 import type { Log } from '#lib/log.ts'
 
 export {
@@ -83,8 +85,11 @@ export interface Tx extends Db, Writes {
 export interface Database extends Db {
   /** Tells every process (this one too) that something happened; they may miss it, so it is only ever a hint. */
   publish(topic: string, message: string): void
-  /** `heard` for each published message of the topic; `lost` whenever messages may have been missed. */
-  subscribe(topic: string, heard: (message: string) => void, lost?: () => void): void
+  /**
+   * `heard` for each published message of the topic; `lost` when it begins to hear and messages may have been missed, `deaf`
+   * within a second of a connection that does not bring them any more, until `lost` is called again.
+   */
+  subscribe(topic: string, heard: (message: string) => void, lost?: () => void, deaf?: () => void): void
   /** One connection of its own, for session locks, which are gone when it breaks: then `lost` is called, once. */
   openSession(lost: () => void): Promise<Session>
   ping(): Promise<void>
@@ -95,27 +100,6 @@ export interface Session {
   /** One statement, each a transaction of its own; it may write. */
   rows<Row extends object>(query: SQL): Promise<Row[]>
   release(): void
-}
-
-export type Client = postgres.Sql
-
-/** postgres.js on a URL; `?host=/directory` means a unix socket. */
-export function connect(url: string, options: postgres.Options<Record<string, postgres.PostgresType>> = {}): Client {
-  const parsed = new URL(url)
-  const socketDir = parsed.searchParams.get('host')
-  parsed.searchParams.delete('host')
-  const where = socketDir
-    ? {
-        host: socketDir,
-        port: Number(parsed.port || 5432),
-        database: decodeURIComponent(parsed.pathname.slice(1)),
-        username: decodeURIComponent(parsed.username),
-        password: decodeURIComponent(parsed.password),
-      }
-    : {}
-  // a database that comes back is to be found at once
-  const all = { ...where, onnotice: () => {}, backoff: () => 0.2, ...options }
-  return socketDir ? postgres(all) : postgres(parsed.href, all)
 }
 
 // A statement with more parameters than this is one of many lengths (a list of ids, a row for each): not worth keeping.
@@ -129,7 +113,7 @@ function preparing(client: Client): Client {
   const unsafe = client.unsafe.bind(client)
   client.unsafe = ((text: string, values: never[] = [], options?: object) =>
     unsafe(text, values, { ...options, prepare: values.length <= mostPreparedParameters })) as Client['unsafe']
-  const inner = client as Client & Partial<Pick<postgres.TransactionSql, 'savepoint'>>
+  const inner = client as Client & Partial<Pick<TransactionSql, 'savepoint'>>
   if (inner.savepoint) {
     const savepoint = inner.savepoint.bind(inner) as unknown as (
       work: (nested: Client) => Promise<unknown>,
@@ -138,6 +122,12 @@ function preparing(client: Client): Client {
       savepoint((nested) => work(preparing(nested)))) as never
   }
   return client
+}
+
+interface Subscriber {
+  heard: (message: string) => void
+  lost: (() => void) | undefined
+  deaf: (() => void) | undefined
 }
 
 const again = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
@@ -164,8 +154,10 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
   client.begin = ((work: (inner: Client) => Promise<unknown>) =>
     begins('read write', (inner) => work(preparing(inner)))) as unknown as Client['begin']
   const reads = drizzle({ client, jit: true }) as Full
-  const topics = new Map<string, { heard: (message: string) => void; lost: (() => void) | undefined }[]>()
-  let listening: Promise<unknown> | undefined
+  const topics = new Map<string, Subscriber[]>()
+  const everyone = () => [...topics.values()].flat()
+  let hears = false
+  let ears: ReturnType<typeof openEars> | undefined
 
   const rowsOn = (on: Full) => async (query: SQL) => (await on.execute(query)) as never
 
@@ -205,13 +197,16 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
     for (const { heard } of topics.get(payload.slice(0, blank)) ?? []) heard(payload.slice(blank + 1))
   }
   const listen = () => {
-    listening ??= client.listen('pileus', tell, () => {
-      // called at the first and at every later connection of the listener: whatever was said between is lost
-      for (const all of topics.values()) for (const { lost } of all) lost?.()
-    })
-    listening.catch((error: unknown) => {
-      listening = undefined
-      log.warn({ err: error }, 'cannot listen to the database')
+    ears ??= openEars(url, log, {
+      heard: tell,
+      hears() {
+        hears = true
+        for (const { lost } of everyone()) lost?.()
+      },
+      deaf() {
+        hears = false
+        for (const { deaf } of everyone()) deaf?.()
+      },
     })
   }
 
@@ -231,9 +226,10 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
     publish(topic: string, message: string) {
       if (outbox.push(`${topic} ${message}`) === 1) setImmediate(flush)
     },
-    subscribe(topic: string, heard: (message: string) => void, lost?: () => void) {
-      topics.set(topic, [...(topics.get(topic) ?? []), { heard, lost }])
+    subscribe(topic: string, heard: Subscriber['heard'], lost?: () => void, deaf?: () => void) {
+      topics.set(topic, [...(topics.get(topic) ?? []), { heard, lost, deaf }])
       listen()
+      if (hears) lost?.()
     },
     async openSession(lost: () => void): Promise<Session> {
       let over = false
@@ -259,7 +255,10 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
     async ping() {
       await client`select 1`
     },
-    close: () => client.end({ timeout: 5 }),
+    async close() {
+      await ears?.close()
+      await client.end({ timeout: 5 })
+    },
   }) as unknown as Database
 }
 

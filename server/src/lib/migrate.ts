@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { connect } from '#lib/db.ts'
+import { connect } from '#lib/connect.ts'
 
 const migrationsDir = new URL('../../migrations/', import.meta.url)
 

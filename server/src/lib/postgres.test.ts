@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { connect } from '#lib/db.ts'
+import { connect } from '#lib/connect.ts'
 import { startCluster, stopCluster } from '#lib/postgres.ts'
 
 test('a cluster starts again behind a killed one, in a directory of any name', { timeout: 60_000 }, async (t) => {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { connect } from '#lib/db.ts'
+import { connect } from '#lib/connect.ts'
 
 const run = promisify(execFile)
 

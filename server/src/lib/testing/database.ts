@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Client, connect } from '#lib/db.ts'
+import { type Client, connect } from '#lib/connect.ts'
 import { migrate } from '#lib/migrate.ts'
 import { startCluster } from '#lib/postgres.ts'
 

@@ -4,7 +4,7 @@ import { makeApp } from '#app'
 import { openDatabase, sql } from '#lib/db.ts'
 import { makeLog } from '#lib/log.ts'
 import { testCloud, type TestCloud } from '#lib/testing/cloud.ts'
-import { connect } from '#lib/db.ts'
+import { connect } from '#lib/connect.ts'
 import { pruneAudit } from './index.ts'
 import { makeRecorder } from './recorder.ts'
 
@@ -163,6 +163,25 @@ test('an end that is cut off together with the head shows against a head that wa
   assert.equal((await verified(cloud)).ok, true) // the database alone cannot know
   assert.equal((await verified(cloud, noted)).broken.seq, 4)
   assert.equal((await cloud.as('admin').get('/audit/verify?head=nonsense')).status, 400)
+})
+
+test('inserted records are found: before the beginning, behind the head; and an end that is missing though anchored', async (t) => {
+  const copy = (
+    seq: number,
+  ) => `insert into audit_record select (json_populate_record(r, json_build_object('seq', ${seq},
+    'id', gen_random_uuid()))).* from audit_record r where seq = 2`
+  const back = `update audit_head set seq = 3, hash = (select hash from audit_record where seq = 3)`
+  for (const [statements, seq] of [
+    [[copy(0)], 0],
+    [[copy(-7)], -7],
+    [[copy(6)], 6],
+    [[`insert into audit_anchor select seq, hash from audit_head`, `delete from audit_record where seq > 3`, back], 4],
+  ] as const) {
+    const cloud = await busyCloud(t)
+    await tamper(cloud, ...statements)
+    const verdict = await verified(cloud)
+    assert.deepEqual([verdict.ok, verdict.broken?.seq], [false, seq], statements[0])
+  }
 })
 
 test('our own role cannot change or remove anything', async (t) => {

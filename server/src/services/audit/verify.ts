@@ -1,5 +1,5 @@
 // Is the trail what was written? Walks the chain from its beginning to its head.
-import { and, asc, type Db, eq, gt, gte, lte } from '#lib/db.ts'
+import { and, asc, type Db, eq, gt, gte, lte, max } from '#lib/db.ts'
 import { hashOf, readHead } from './chain.ts'
 import { auditAnchor, type AuditRecord, auditRecord } from './model.ts'
 
@@ -79,6 +79,13 @@ export async function verify(db: Db, noted: readonly Noted[] = []): Promise<Verd
     .limit(1)
   if (behind && (await readHead(db)).seq === head.seq)
     return verdict({ seq: behind.seq, why: 'the record lies behind the head' })
+  const [before] = await db.select().from(auditRecord).where(lte(auditRecord.seq, head.baseSeq)).limit(1)
+  // the base only ever moves forward: one that lay before it then has no right to be there now
+  if (before && (await readHead(db)).baseSeq === head.baseSeq)
+    return verdict({ seq: before.seq, why: 'the record lies before the beginning' })
+  const [witness] = await db.select({ seq: max(auditAnchor.seq) }).from(auditAnchor)
+  if ((witness?.seq ?? 0) > (await readHead(db)).seq)
+    return verdict({ seq: head.seq + 1, why: `the trail was anchored at record ${witness?.seq}, which is missing` })
   if (head.baseSeq > 0 && (base?.seq !== head.baseSeq || base.hash !== head.baseHash))
     return verdict({ seq: head.baseSeq, why: 'records were removed, and not by retention' })
   return verdict()

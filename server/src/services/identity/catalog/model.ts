@@ -18,21 +18,47 @@ interface Kept {
   /** Endpoints that a project sees, for those projects that do not see all of them. */
   filters: Map<string, Set<string>>
 }
-const kept = new WeakMap<object, Kept | undefined>()
+interface Memory {
+  kept: Kept | undefined
+  /** What was being read while something changed is not kept. */
+  changes: number
+  /** Without ears nothing is kept at all. */
+  hears: boolean
+}
+const memories = new WeakMap<object, Memory>()
 
-/** Forgotten whenever identity changes; see keepCatalogFresh. */
+/** The catalogue is kept from here on, until identity changes. */
 export function keepCatalogFresh(world: World): void {
-  const forget = () => void kept.delete(world.db)
-  world.db.subscribe('identity', forget, forget)
+  const memory: Memory = { kept: undefined, changes: 0, hears: false }
+  memories.set(world.db, memory)
+  const forget = () => {
+    memory.kept = undefined
+    memory.changes++
+  }
+  const turn = (hears: boolean) => {
+    memory.hears = hears
+    forget()
+  }
+  world.db.subscribe(
+    'identity',
+    forget,
+    () => turn(true),
+    () => turn(false),
+  )
+}
+
+async function read(world: World): Promise<Kept> {
+  const memory = memories.get(world.db)
+  if (memory?.kept) return memory.kept
+  const before = memory?.changes
+  const found = { entries: await queryCatalog(world), filters: await readEndpointFilters(world.db) }
+  if (memory?.hears && memory.changes === before) memory.kept = found
+  return found
 }
 
 /** The catalogue as this actor sees it. */
 export async function readCatalog(world: World, actor: Actor): Promise<CatalogEntry[]> {
-  const known = kept.get(world.db) ?? {
-    entries: await queryCatalog(world),
-    filters: await readEndpointFilters(world.db),
-  }
-  kept.set(world.db, known)
+  const known = await read(world)
   const filter = known.filters.get(actor.projectId ?? '')
   const seen = filter
     ? known.entries.map((entry) => ({ ...entry, endpoints: entry.endpoints.filter(({ id }) => filter.has(id)) }))

@@ -53,10 +53,18 @@ export function tokenReader(world: Pick<World, 'db' | 'config' | 'directories'>)
     kept.clear()
     keys = []
   }
-  db.subscribe('identity', forget, () => {
-    hears = true
-    forget()
-  })
+  db.subscribe(
+    'identity',
+    forget,
+    () => {
+      hears = true
+      forget()
+    },
+    () => {
+      hears = false
+      forget()
+    },
+  )
   const currentKeys = async () => (keys.length > 0 ? keys : (keys = await readKeys(db, 'token')))
   // A serial that is not known may be that of a key made this moment: looked up again, but not for every forgery.
   let lookedUpAt = 0

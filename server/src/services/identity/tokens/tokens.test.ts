@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { makeApp } from '#app'
-import { openDatabase } from '#lib/db.ts'
-import { makeLog } from '#lib/log.ts'
 import { testCloud } from '#lib/testing/cloud.ts'
 import { readKeys } from '#lib/key-ring.ts'
 import {
@@ -14,7 +11,6 @@ import {
   teammate,
   teamProject,
   tokenAuth,
-  tokenFor,
   v3,
   withToken,
 } from '../testing.ts'
@@ -177,45 +173,4 @@ test('only its owner, an admin and a service may look at a token', async (t) => 
   assert.equal((await look('other', token)).status, 403)
   const head = await cloud.as('admin').head(`${v3}/auth/tokens`, { headers: { 'x-subject-token': token } })
   assert.deepEqual([head.status, head.text], [200, ''])
-})
-
-test('what is taken back in one process is void in every other', async (t) => {
-  const cloud = await testCloud(t)
-  const log = makeLog('test', 'error')
-  const second = makeApp(openDatabase(cloud.url, log, { connections: 2 }), cloud.app.world.config, log)
-  await second.server.ready()
-  t.after(() => second.close())
-  const statusThere = async (token: string) =>
-    (await second.server.inject({ url: `${v3}/auth/projects`, headers: { 'x-auth-token': token } })).statusCode
-  const id = await teammate(cloud, 'ada')
-  const admin = asAdmin(cloud)
-  const place = await made(admin.post('/projects', { project: { name: 'place' } }))
-  const grant = `/projects/${place.id}/users/${id}/roles/${await roleId(cloud, 'member')}`
-  const enable = async (enabled: boolean) => {
-    await admin.patch(`/projects/${place.id}`, { project: { enabled } })
-    await admin.patch(`/users/${id}`, { user: { enabled } })
-  }
-  const revoke = (token: string) =>
-    cloud.as('stranger').delete(`${v3}/auth/tokens`, { headers: { 'x-auth-token': token, 'x-subject-token': token } })
-  const blows: [string, (token: string) => Promise<{ status: number }>][] = [
-    ['revoked', revoke],
-    ['role taken', () => admin.delete(grant)],
-    ['password changed', () => admin.patch(`/users/${id}`, { user: { password: "ada's" } })],
-    ['project disabled', () => admin.patch(`/projects/${place.id}`, { project: { enabled: false } })],
-    ['user disabled', () => admin.patch(`/users/${id}`, { user: { enabled: false } })],
-    ['user deleted', () => admin.delete(`/users/${id}`)],
-  ]
-  let heard = () => {}
-  second.world.db.subscribe('identity', () => heard())
-  for (const [name, blow] of blows) {
-    await enable(true)
-    await admin.put(grant)
-    const token = await tokenFor(cloud, passwordAuth({ id }, "ada's", { project: { id: place.id } }))
-    assert.equal(await statusThere(token), 200, name)
-    const told = new Promise<void>((done) => (heard = done))
-    assert.ok((await blow(token)).status < 300, name)
-    assert.equal((await withToken(cloud, token).get('/auth/projects')).status, 401, name)
-    await told
-    assert.equal(await statusThere(token), 401, name)
-  }
 })

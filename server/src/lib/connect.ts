@@ -1,0 +1,23 @@
+// The way to PostgreSQL: one client on a URL. Everything but `lib/db.ts` and `lib/ears.ts` takes a Database.
+import postgres from 'postgres'
+
+export type Client = postgres.Sql
+
+/** postgres.js on a URL; `?host=/directory` means a unix socket. */
+export function connect(url: string, options: postgres.Options<Record<string, postgres.PostgresType>> = {}): Client {
+  const parsed = new URL(url)
+  const socketDir = parsed.searchParams.get('host')
+  parsed.searchParams.delete('host')
+  const where = socketDir
+    ? {
+        host: socketDir,
+        port: Number(parsed.port || 5432),
+        database: decodeURIComponent(parsed.pathname.slice(1)),
+        username: decodeURIComponent(parsed.username),
+        password: decodeURIComponent(parsed.password),
+      }
+    : {}
+  // a database that comes back is to be found at once
+  const all = { ...where, onnotice: () => {}, backoff: () => 0.2, ...options }
+  return socketDir ? postgres(all) : postgres(parsed.href, all)
+}
