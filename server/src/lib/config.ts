@@ -109,7 +109,7 @@ const Settings = Type.Object(
     }),
     enforceScope: Type.String({
       default: '',
-      description: "services whose admins must have a token for the system ('identity'), separated by commas",
+      description: 'services that look at what a token is for (docs/policy.md), separated by commas; all: every one',
     }),
     policyDir: Type.String({
       default: '',
@@ -188,9 +188,24 @@ export function readConfig(env: Record<string, string | undefined>, flags: Recor
   return Object.freeze(config)
 }
 
-/** Whether a service's admins must have a token for the system. */
-export function enforcesScope(config: Config, service: string): boolean {
-  return config.enforceScope.split(',').some((name) => name.trim() === service)
+const scopeNames = (config: Pick<Config, 'enforceScope'>) =>
+  config.enforceScope
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+
+/** Whether a service looks at what a token is for, not only at its roles. */
+export function enforcesScope(config: Pick<Config, 'enforceScope'>, service: string): boolean {
+  const names = scopeNames(config)
+  return names.includes('all') || names.includes(service)
+}
+
+/** Throws an Error for a service that there is not: a typo must not leave a cloud more open than meant. */
+export function requireScopeNames(config: Pick<Config, 'enforceScope'>, services: readonly { name: string }[]): void {
+  const known = ['all', ...services.map(({ name }) => name)]
+  const unknown = scopeNames(config).find((name) => !known.includes(name))
+  if (unknown !== undefined)
+    throw new Error(`Setting enforceScope: there is no service ${unknown}; there are ${known.join(', ')}.`)
 }
 
 /** The address clients use, without a slash at the end. */

@@ -38,6 +38,12 @@ export function requireAccess(service: Service, rules: readonly AccessRule[], ra
     throw new Fault('unauthenticated', 'The application credential has no access rule for this request.')
 }
 
+/** A token of no project does nothing where scopes are enforced; who needs no token needs no scope. */
+export function requireProject(actor: Actor): void {
+  if (actor !== nobody && actor.projectId === null)
+    throw new Fault('forbidden', 'This service acts in projects: the token has to be for a project.')
+}
+
 export function allow(enforcer: Enforcer, route: Route, req: Request<never>, target: unknown): void {
   if (route.policy === 'public' || route.policy === 'authenticated' || route.policy === 'optional') return
   const about = route.policyTarget

@@ -5,9 +5,9 @@ import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor } from '#lib/actor.ts'
 import { type Audit, createdIdOf, isAudited, signInOf } from '#lib/audit.ts'
-import { publicUrl } from '#lib/config.ts'
+import { enforcesScope, publicUrl } from '#lib/config.ts'
 import { Fault, notFound } from '#lib/fault.ts'
-import { allow, hasToken, nobody, requireAccess, tokenOf } from '#lib/http/access.ts'
+import { allow, hasToken, nobody, requireAccess, requireProject, tokenOf } from '#lib/http/access.ts'
 import { send, sendBare, writeFault } from '#lib/http/answer.ts'
 import { readBody, readQuery } from '#lib/http/body.ts'
 import { regionNamedBy } from '#lib/http/place.ts'
@@ -49,6 +49,7 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
     validator: each.body ? versioned(each.body) : undefined,
   })
   const plain = prepare(route)
+  const inProjects = service.regional && enforcesScope(config, service.name)
   const byAction = route.actions && new Map(Object.entries(route.actions).map(([name, each]) => [name, prepare(each)]))
 
   return async function handle(raw: FastifyRequest, res: FastifyReply): Promise<FastifyReply> {
@@ -67,6 +68,7 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
       if (route.policy === 'optional' ? hasToken(raw) : route.policy !== 'public')
         actor = await authenticate(tokenOf(raw))
       if (actor.accessRules) requireAccess(service, actor.accessRules, raw)
+      if (inProjects) requireProject(actor)
       let version = 0
       if (service.versions) {
         version = negotiate(service.versions, raw.headers)

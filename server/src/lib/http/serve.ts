@@ -1,6 +1,7 @@
 // Carries the services' routes over HTTP. Where a path leads: place.ts. What happens to a request: handle.ts.
 import { readFileSync } from 'node:fs'
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
+import { requireScopeNames } from '#lib/config.ts'
 import { Fault } from '#lib/fault.ts'
 import { writeFault } from '#lib/http/answer.ts'
 import { makeHandler, type ServeOptions } from '#lib/http/handle.ts'
@@ -14,6 +15,7 @@ const patienceMs = 3000
 export function makeServer(options: ServeOptions): FastifyInstance {
   const { world, services } = options
   const { config, log } = world
+  requireScopeNames(config, services)
   const tls = config.tlsCertificate
     ? { https: { cert: readFileSync(config.tlsCertificate), key: readFileSync(config.tlsKey) } }
     : {}

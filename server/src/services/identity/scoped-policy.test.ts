@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { requireScopeNames } from '#lib/config.ts'
 import { sql } from '#lib/db.ts'
 import { testCloud } from '#lib/testing/cloud.ts'
 import { asAdmin, made, teamProject, tokenAuth, tokenFor, withToken } from './testing.ts'
@@ -33,4 +34,27 @@ test('with scope enforced the system is for its admins, a domain for its own', a
   await made(domain.post('/users', { user: { name: 'eve' } }))
   assert.equal((await domain.post('/users', { user: { name: 'eve', domain_id: other.id } })).status, 403)
   assert.equal((await domain.get('/credentials')).status, 403, 'a token of a domain has none')
+})
+
+test('with scope enforced what is done in projects takes a token of a project', async (t) => {
+  const paths = ['/compute/v2.1/servers', '/network/v2.0/networks', '/image/v2/images', '/placement/resource_providers']
+  for (const enforceScope of ['', 'all']) {
+    const cloud = await testCloud(t, { enforceScope })
+    const admin = cloud.as('admin')
+    await cloud.db.transaction((tx) =>
+      tx.rows(sql`insert into role_assignment (actor_kind, actor_id, target_kind, target_id, role_id)
+        select 'user', ${admin.userId}, 'system', '', id from role where name = 'admin'`),
+    )
+    const token = await tokenFor(cloud, tokenAuth(admin.token, { system: { all: true } }))
+    const headers = { 'x-auth-token': token }
+    for (const path of paths) {
+      const { status } = await cloud.as('stranger').get(path, { headers })
+      assert.equal(status, enforceScope === '' ? 200 : 403, `${path} ${enforceScope}`)
+      assert.equal((await admin.get(path)).status, 200, path)
+    }
+    assert.equal((await cloud.as('stranger').get('/compute/', { headers })).status, 200)
+    assert.equal((await cloud.as('stranger').get('/audit/events', { headers })).status, 200)
+  }
+  const { services } = (await testCloud(t)).app
+  assert.throws(() => requireScopeNames({ enforceScope: 'identity, compude' }, services), /no service compude/)
 })

@@ -37,7 +37,8 @@ export const imagePolicies = policies({
   modify_image: owner,
   publicize_image: 'role:admin',
   communitize_image: owner,
-  download_image: 'role:admin or role:member or role:reader',
+  // readers see what an image is, not what is in it
+  download_image: 'role:admin or role:member',
   upload_image: owner,
   stage_image: owner,
   import_image: owner,
