@@ -128,6 +128,8 @@ export async function changeContainer(
   )
   const [row] = await tx.select().from(objectContainer).where(where).for('update')
   if (!row) notFound('Container', name)
+  if (row.objectLock && rest.versions !== undefined && rest.versions !== 'enabled')
+    conflict('A container with object lock keeps its versions.', { code: 'InvalidBucketState' })
   const [after] = await tx
     .update(objectContainer)
     .set({ ...rest, metadata: changed(row.metadata, metadata), updatedAt: new Date() })

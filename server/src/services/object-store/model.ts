@@ -182,6 +182,7 @@ export const bucketSetting = pgTable(
     kind: text().notNull(),
     value: jsonb().$type<unknown>().notNull(),
     updatedAt: moment('updated_at').notNull().defaultNow(),
+    ranAt: moment('ran_at'),
   },
   (t) => [primaryKey({ columns: [t.containerId, t.kind] })],
 )

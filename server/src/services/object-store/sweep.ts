@@ -5,6 +5,7 @@ import type { World } from '#lib/world.ts'
 import type { Backend } from './backend/contract.ts'
 import { allBackends, backendOf } from './backends.ts'
 import { destroyDueKeys } from './encryption/project-keys.ts'
+import { runLifecycles } from './lifecycle/run.ts'
 import { objectBlob, objectGarbage } from './model.ts'
 import { startScrubbing } from './scrub.ts'
 import { onGarbage } from './store/blobs.ts'
@@ -136,6 +137,7 @@ export function startSweeping(world: World): () => Promise<void> {
     running ??= (async () => {
       await expireObjects(world)
       await destroyDueKeys(world.db)
+      await runLifecycles(world)
       await collectGarbage(world)
       if (performance.now() < nextOrphans) return
       nextOrphans = performance.now() + orphansEveryMs

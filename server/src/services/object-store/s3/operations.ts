@@ -18,6 +18,7 @@ import { getObject } from './objects-get.ts'
 import { putObjectBytes } from './objects-put.ts'
 import { getBucketVersioning, putBucketVersioning } from './versioning.ts'
 import type { OnBucket, Operation, OnObject, OnService } from './operation.ts'
+import { settingsOperations } from './settings-operations.ts'
 import { sharingOperations } from './sharing-operations.ts'
 
 const accountOperations: OnService[] = [
@@ -268,5 +269,6 @@ export const operations: readonly Operation[] = [
   ...accountOperations,
   ...bucketOperations,
   ...sharingOperations,
+  ...settingsOperations,
   ...objectOperations,
 ]

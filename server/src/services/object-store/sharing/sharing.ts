@@ -11,11 +11,11 @@ export interface PublicAccessBlock {
 }
 export interface Sharing {
   /** As it was given. */
-  policy?: string
-  acl?: Acl
-  publicAccessBlock?: PublicAccessBlock
+  policy?: string | undefined
+  acl?: Acl | undefined
+  publicAccessBlock?: PublicAccessBlock | undefined
   /** `enforced`: lists count for nothing, policies alone do. */
-  ownership?: 'preferred' | 'enforced'
+  ownership?: 'preferred' | 'enforced' | undefined
 }
 
 const parsed = new Map<string, Policy>()
