@@ -125,6 +125,11 @@ const Settings = Type.Object(
       minimum: 0,
       description: 'days that deleted servers stay in usage reports and history; 0: for ever',
     }),
+    webhookHosts: Type.String({
+      default: '',
+      description:
+        'hosts or addresses, separated by commas, of this network that users may name for webhooks; others must be public',
+    }),
     objectEncryption: Type.Enum(['asked', 'all'], {
       default: 'asked',
       description: 'objects that are encrypted: those for which a request or a bucket asks, or all',

@@ -15,6 +15,7 @@ import {
   uuid,
 } from '#lib/db.ts'
 import type { BlobSeal, DefaultEncryption, Sealed } from './encryption/sealed.ts'
+import type { Notification } from './notification/rules.ts'
 import type { Acl } from './sharing/acl.ts'
 import type { Sharing } from './sharing/sharing.ts'
 
@@ -101,6 +102,7 @@ export const objectContainer = pgTable('object_container', {
   encryption: jsonb().$type<DefaultEncryption>(),
   sharing: jsonb().$type<Sharing>(),
   objectLock: jsonb('object_lock').$type<ContainerLock>(),
+  notification: jsonb().$type<Notification>(),
   createdAt: moment('created_at').notNull().defaultNow(),
   updatedAt: moment('updated_at').notNull().defaultNow(),
 })

@@ -1,8 +1,8 @@
-// What a bucket says about itself besides who may use it: lifecycle, cors, website, tags, notification.
+// What a bucket says about itself besides who may use it: lifecycle, cors, website, tags.
 import { and, type Db, eq, first, sql, type Tx } from '#lib/db.ts'
 import { bucketSetting } from './model.ts'
 
-export type SettingKind = 'cors' | 'lifecycle' | 'notification' | 'tags' | 'website'
+export type SettingKind = 'cors' | 'lifecycle' | 'tags' | 'website'
 
 export async function findSetting<Value>(db: Db, containerId: number, kind: SettingKind): Promise<Value | undefined> {
   const row = first(

@@ -4,6 +4,7 @@ import { bucketSetting } from './bucket-setting.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './bucket-tags.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from './cors.ts'
 import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from './lifecycle.ts'
+import { getBucketNotification, putBucketNotification } from './notification.ts'
 import type { OnBucket } from './operation.ts'
 import {
   getBucketAccelerate,
@@ -51,6 +52,15 @@ export const settingsOperations: OnBucket[] = [
       put: 's3:PutBucketObjectLockConfiguration',
     },
     { get: getObjectLockConfiguration, put: putObjectLockConfiguration },
+  ),
+  ...bucketSetting(
+    'notification',
+    {
+      name: 'BucketNotificationConfiguration',
+      get: 's3:GetBucketNotification',
+      put: 's3:PutBucketNotification',
+    },
+    { get: getBucketNotification, put: putBucketNotification },
   ),
   ...bucketSetting(
     'requestPayment',
