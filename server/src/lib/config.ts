@@ -51,6 +51,10 @@ const Settings = Type.Object(
       default: 'localhost',
       description: 'host names, separated by commas, whose sub-domains are buckets of the S3 API',
     }),
+    s3WebsiteDomains: Type.String({
+      default: '',
+      description: 'host names, separated by commas, whose sub-domains are buckets as web sites (on s3Listen)',
+    }),
     region: Type.String({ default: 'local', description: 'name of the region of our own hosts' }),
     role: Type.Enum(['api', 'worker', 'both'], { default: 'both', description: 'what this process does' }),
     simHosts: Type.Integer({

@@ -53,6 +53,15 @@ export interface LinkTarget {
   etag?: string
   size?: number
 }
+/** What an object that comes in parts is to be besides its bytes. */
+export interface UploadFacts {
+  contentType: string
+  metadata: Texts
+  headers: Texts
+  tags?: Texts | null
+  acl?: Acl | null
+  lock?: ObjectLock | null
+}
 /** What a bucket with object lock gives to every new object. */
 export interface LockRule {
   mode: LockMode
@@ -64,9 +73,9 @@ export interface ContainerLock {
 export type LockMode = 'GOVERNANCE' | 'COMPLIANCE'
 /** Until when (ISO 8601) an object's version can be neither removed nor replaced, and whether somebody holds it besides. */
 export interface ObjectLock {
-  mode?: LockMode
-  until?: string
-  hold?: boolean
+  mode?: LockMode | undefined
+  until?: string | undefined
+  hold?: boolean | undefined
 }
 /** A part that an object was uploaded in. */
 export interface PartFacts {
@@ -205,7 +214,7 @@ export const objectUpload = pgTable('object_upload', {
   containerId: bigint('container_id', { mode: 'number' }).notNull(),
   name: text().notNull(),
   initiator: text().notNull(),
-  facts: jsonb().$type<{ contentType: string; metadata: Texts; headers: Texts }>().notNull(),
+  facts: jsonb().$type<UploadFacts>().notNull(),
   storageClass: text('storage_class').notNull(),
   checksum: jsonb().$type<{ algorithm: string; type: 'COMPOSITE' | 'FULL_OBJECT' }>(),
   sealed: jsonb().$type<Sealed>(),

@@ -8,7 +8,8 @@ import { nextName } from '../names.ts'
 import { moveToClass } from '../store/move.ts'
 import { removeObject } from '../store/remove.ts'
 import { removeVersion } from '../store/versions.ts'
-import { type Candidate, type LifecycleRule, verdictOnCurrent, verdictOnOlder } from './rules.ts'
+import { endUpload, takeUpload } from '../uploads.ts'
+import { type Candidate, dueAt, type LifecycleRule, verdictOnCurrent, verdictOnOlder } from './rules.ts'
 
 const batch = 500
 const everyHours = 1
@@ -56,6 +57,8 @@ export async function runLifecycle(
     ({ expireOlder, transitionsOfOlder, expireMarkers }) =>
       expireOlder !== undefined || expireMarkers === true || (transitionsOfOlder ?? []).length > 0,
   )
+  const onUploads = enabled.filter(({ abortUploadsAfterDays }) => abortUploadsAfterDays !== undefined)
+  if (onUploads.length > 0) done.expired += await abortUploads(world, container, onUploads, now)
   if (onCurrent.length > 0) await walkCurrent(world, container, onCurrent, now, done)
   if (onOlder.length > 0 && container.versions !== null) await walkOlder(world, container, onOlder, now, done)
 }
@@ -116,14 +119,15 @@ async function walkCurrent(
 }
 
 class Changed extends Error {}
+const requireSame = (version: number) => (current: StoredObject | undefined) => {
+  if (current?.version !== version) throw new Changed()
+}
 
 /** 0 when it is another object by now, or one that may not go. */
 async function expire(world: World, container: Container, name: string, version: number): Promise<number> {
   try {
     await world.db.transaction((tx) =>
-      removeObject(tx, container, name, (current) => {
-        if (current?.version !== version) throw new Changed()
-      }),
+      removeObject(tx, container, name, requireSame(version), { by: 'LifecycleExpiration' }),
     )
     return 1
   } catch (error) {
@@ -198,4 +202,29 @@ async function judgeOlder(
     const object = { containerId: container.id, name: row.name, version, extents: row.extents }
     done.moved += Number(await moveToClass(world, object, 'object_version', verdict.storageClass))
   }
+}
+
+async function abortUploads(
+  world: World,
+  container: Container,
+  rules: readonly LifecycleRule[],
+  now: Date,
+): Promise<number> {
+  const rows = await world.db.rows<{ id: string; name: string; created_at: Date | string }>(
+    sql`select id, name, created_at from object_upload where container_id = ${container.id}`,
+  )
+  let ended = 0
+  for (const { id, name, created_at } of rows) {
+    const due = rules.some(
+      ({ filter, abortUploadsAfterDays: days }) =>
+        name.startsWith(filter.prefix ?? '') && dueAt(new Date(created_at), { days: days! }) <= now,
+    )
+    if (!due) continue
+    await world.db.transaction(async (tx) => {
+      if (!(await takeUpload(tx, id))) return
+      await endUpload(tx, id, new Set())
+      ended++
+    })
+  }
+  return ended
 }

@@ -1,6 +1,6 @@
 // Who may do what: a policy that denies, the owners, a policy that allows, then access lists, S3's and Swift's.
 import { first, sql } from '#lib/db.ts'
-import { type Container, objectVersion, storedObject } from '../model.ts'
+import type { Container, StoredObject } from '../model.ts'
 import { aclAllows, neededGrant } from '../sharing/acl.ts'
 import { admitsListing, listAdmits, listNames } from '../sharing/container-acl.ts'
 import { isPublic, judge, type Policy, type Principal } from '../sharing/policy.ts'
@@ -80,7 +80,7 @@ interface About {
   looked: Looked
 }
 interface Looked {
-  object?: { tags: Record<string, string> | null; acl: (typeof storedObject.$inferSelect)['acl'] } | undefined
+  object?: { tags: Record<string, string> | null; acl: StoredObject['acl'] } | undefined
 }
 
 async function askPolicy(
@@ -123,18 +123,13 @@ async function lookAt(
   { container, key, version, looked }: Omit<About, 'action' | 'key'> & { key: string },
 ): Promise<Looked['object']> {
   if ('object' in looked) return looked.object
-  const of = (table: typeof storedObject | typeof objectVersion) =>
-    db
-      .select({ tags: table.tags, acl: table.acl })
-      .from(table)
-      .where(
-        sql`${table.containerId} = ${container.id} and ${table.name} = ${key} ${
-          version === undefined || !/^\d{1,16}$/.test(version) ? sql`` : sql`and ${table.version} = ${version}::bigint`
-        }`,
-      )
-      .limit(1)
-  looked.object = first(await of(storedObject))
-  if (!looked.object && version !== undefined) looked.object = first(await of(objectVersion))
+  const at = version === undefined || !/^\d{1,16}$/.test(version) ? sql`` : sql`and version = ${version}::bigint`
+  const of = (table: 'object' | 'object_version') =>
+    db.rows<NonNullable<Looked['object']>>(sql`
+      select tags, acl from ${sql.identifier(table)}
+      where container_id = ${container.id} and name = ${key} ${at} limit 1`)
+  looked.object = first(await of('object'))
+  if (!looked.object && version !== undefined) looked.object = first(await of('object_version'))
   return looked.object
 }
 

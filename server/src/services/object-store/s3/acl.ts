@@ -3,9 +3,8 @@ import type { Tx } from '#lib/db.ts'
 import { type Acl, cannedAcls, type Grant, type Grantee, isPublicGrant, permissions } from '../sharing/acl.ts'
 import { changeSharing } from '../sharing/names.ts'
 import { type Sharing, without } from '../sharing/sharing.ts'
-import { type Answer, xmlAnswer } from './answer.ts'
+import { type Answer, xmlAnswer, owner } from './answer.ts'
 import { readSmall } from './body.ts'
-import { owner } from './buckets.ts'
 import { refuse } from './errors.ts'
 import type { BucketRequest, S3Request } from './request.ts'
 import { attributes, type Content, type Element, readDocument } from './xml.ts'
@@ -89,7 +88,7 @@ function readAclDocument(document: Element, projectId: string): Acl {
 }
 
 /** The list of a request to change one: its headers, or its body. */
-async function readAcl(request: BucketRequest): Promise<Acl> {
+export async function readAcl(request: BucketRequest): Promise<Acl> {
   const { projectId } = request.bucket.container
   const given = readAclHeaders(request, projectId)
   const body = await readSmall(request, 1 << 18)
@@ -107,7 +106,8 @@ export function requireAclAllowed(sharing: Sharing | null, acl: Acl): void {
 
 const xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type='
 
-function showAcl(projectId: string, acl: Acl): Content {
+/** An AccessControlPolicy. */
+export function showAcl(projectId: string, acl: Acl): Content {
   const grants: Acl = [{ grantee: { id: projectId }, permission: 'FULL_CONTROL' }, ...acl]
   return {
     Owner: owner(projectId),

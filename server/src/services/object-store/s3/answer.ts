@@ -18,3 +18,8 @@ export function isoTime(time: Date): string {
 }
 
 export const quoted = (etag: string) => `"${etag}"`
+
+/** A project owns what is in it. */
+export function owner(projectId: string): { ID: string; DisplayName: string } {
+  return { ID: projectId, DisplayName: projectId }
+}

@@ -1,5 +1,5 @@
 // Object lock of a bucket: whether its versions can be locked, and what every new one gets.
-import { eq } from '#lib/db.ts'
+import { eq, type Tx } from '#lib/db.ts'
 import { type ContainerLock, objectContainer } from '../model.ts'
 import { type Answer, xmlAnswer } from './answer.ts'
 import { readXml } from './body.ts'
@@ -28,6 +28,11 @@ export async function putObjectLockConfiguration(request: BucketRequest): Promis
     tx.update(objectContainer).set({ objectLock }).where(eq(objectContainer.id, container.id)),
   )
   return { status: 200, headers: {} }
+}
+
+/** Of a bucket that was just made, with its versions kept. */
+export async function enableLock(tx: Tx, containerId: number): Promise<void> {
+  await tx.update(objectContainer).set({ objectLock: {} }).where(eq(objectContainer.id, containerId))
 }
 
 function readConfiguration(document: Element): ContainerLock {

@@ -2,7 +2,9 @@
 import { ensureContainer, findContainer, listContainers, removeContainer } from '../containers.ts'
 import { Fault } from '#lib/fault.ts'
 import { claimName } from '../sharing/names.ts'
-import { type Answer, isoTime, xmlAnswer } from './answer.ts'
+import { readAclHeaders, setBucketAcl } from './acl.ts'
+import { type Answer, isoTime, xmlAnswer, owner } from './answer.ts'
+import { enableLock } from './bucket-lock.ts'
 import { readSmall } from './body.ts'
 import { refuse } from './errors.ts'
 import type { BucketRequest, S3Request } from './request.ts'
@@ -41,11 +43,6 @@ function readToken(token: string | undefined): string {
   return Buffer.from(token.slice(tokenPrefix.length), 'base64url').toString('utf8')
 }
 
-/** A project owns what is in it. */
-export function owner(projectId: string): { ID: string; DisplayName: string } {
-  return { ID: projectId, DisplayName: projectId }
-}
-
 /** A whole number of a query. Throws InvalidArgument. */
 export function readLimit(text: string | undefined, name: string, most: number, least = 0): number {
   if (text === undefined || text === '') return most
@@ -78,10 +75,17 @@ export async function createBucket(request: S3Request): Promise<Answer> {
       refuse('InvalidLocationConstraint', `This is the region ${world.config.region}.`, { LocationConstraint: asked })
   }
   const whose = { region: world.config.region, projectId: actor.projectId! }
+  const locks = /^true$/i.test(request.header('x-amz-bucket-object-lock-enabled') ?? '')
+  const acl = readAclHeaders(request, whose.projectId)
   await db.transaction(async (tx) => {
     if (await findContainer(tx, whose, name)) refuse('BucketAlreadyOwnedByYou', undefined, { BucketName: name })
-    const { container } = await ensureContainer(tx, whose, name, { metadata: {} })
+    const { container } = await ensureContainer(tx, whose, name, {
+      metadata: {},
+      ...(locks && { versions: 'enabled' }),
+    })
+    if (locks) await enableLock(tx, container.id)
     await claimName(tx, container)
+    if (acl && acl.length > 0) await setBucketAcl(tx, container, acl)
   })
   return { status: 200, headers: { Location: `/${name}` } }
 }

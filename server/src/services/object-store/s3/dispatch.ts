@@ -9,10 +9,12 @@ import { noSuchBucket, requireAllowed } from './access.ts'
 import type { Answer } from './answer.ts'
 import { authenticate, type Signature } from './authenticate.ts'
 import { makeBody } from './body.ts'
+import { corsHeaders, preflight } from './cors.ts'
 import { refuse } from './errors.ts'
 import { findBucket } from './find-bucket.ts'
 import { chooseOperation, type Operation } from './operation.ts'
 import { operations } from './operations.ts'
+import { answerSite, siteOf } from './site.ts'
 import { requireSupported } from './unsupported.ts'
 import { readQuery, readTarget, type S3Request } from './request.ts'
 
@@ -24,6 +26,8 @@ export interface Surroundings {
   regions: readonly string[]
   /** Hosts whose sub-domains are buckets. */
   domains: readonly string[]
+  /** Hosts whose sub-domains are buckets as web sites. */
+  websiteDomains: readonly string[]
   secure: boolean
 }
 
@@ -34,6 +38,8 @@ export interface Known {
   bucket: string | undefined
   key: string | undefined
   projectId: string | undefined
+  /** For a script of another origin, whatever it is answered. */
+  cors?: Record<string, string>
 }
 
 export const stranger: Actor = Object.freeze({
@@ -67,6 +73,18 @@ export async function answerS3(
   const target = readTarget(path, raw.headers.host, around.domains)
   known.bucket = target.bucket
   known.key = target.key
+  const site = siteOf(raw.headers.host, around.websiteDomains)
+  if (site !== undefined)
+    return answerSite(
+      makeRequest(around, raw, res, { ...about, method, target, pairs, signature: undefined }),
+      site,
+      path,
+    )
+  if (method === 'OPTIONS') {
+    // browsers ask without credentials
+    const asking = makeRequest(around, raw, res, { ...about, method, target, pairs, signature: undefined })
+    return preflight(asking, target.bucket === undefined ? undefined : await findBucket(asking, target.bucket))
+  }
   const signature = await authenticate(
     { method, path, query: pairs, headers: raw.headers },
     around.keys,
@@ -98,7 +116,9 @@ async function carryOut(request: S3Request, operation: Operation, known: Known):
   const bucket = await findBucket(request, target.bucket!)
   if (!bucket) return actor.userId === '' ? refuse('AccessDenied') : noSuchBucket(target.bucket!)
   known.projectId = bucket.whose.projectId
-  await requireAllowed(request, operation, bucket, target.key)
+  if (request.headers.origin !== undefined) known.cors = await corsHeaders(request, bucket)
+  if (!operation.perKey || bucket.container.sharing?.policy === undefined)
+    await requireAllowed(request, operation, bucket, target.key)
   if (operation.level === 'bucket') return operation.handle({ ...request, bucket })
   return operation.handle({ ...request, bucket, key: target.key! })
 }

@@ -41,7 +41,8 @@ export function makeS3Server(options: S3Options): Server {
     keys: options.keys,
     enforcer: makeEnforcer(objectStorePolicies, readOverrides(config.policyDir, 'object-store')),
     regions: [config.region, usualRegion],
-    domains: config.s3Domains.split(',').flatMap((each) => each.trim().toLowerCase() || []),
+    domains: namesOf(config.s3Domains),
+    websiteDomains: namesOf(config.s3WebsiteDomains),
     secure: config.tlsCertificate !== '',
   }
   const server = around.secure
@@ -56,6 +57,8 @@ export function makeS3Server(options: S3Options): Server {
   server.on('checkContinue', take(true))
   return server
 }
+
+const namesOf = (list: string) => list.split(',').flatMap((each) => each.trim().toLowerCase() || [])
 
 /** Requests that are under way may end, and their connections with them, but not for ever. */
 export async function closeS3Server(server: Server): Promise<void> {
@@ -99,6 +102,7 @@ async function serve(
     }
     answer = errorAnswer(fault, known, requestId, raw)
   }
+  Object.assign(answer.headers, known.cors)
   if (!raw.complete && coming(raw) && (waits || bytesComing(raw) > drainedBytes)) answer.headers['Connection'] = 'close'
   try {
     write(res, raw.method === 'HEAD', requestId, answer)

@@ -3,17 +3,20 @@ import { httpDate, toHeader } from '../swift/answer.ts'
 import { titled } from '../swift/metadata.ts'
 import type { Container, StoredObject } from '../model.ts'
 import type { ObjectFacts } from '../store/put.ts'
+import { readAclHeaders, requireAclAllowed } from './acl.ts'
 import { quoted } from './answer.ts'
 import { checksumHeaders } from './checksums.ts'
 import { refuse } from './errors.ts'
-import type { S3Request } from './request.ts'
+import { lockHeaders, readLockHeaders } from './lock-headers.ts'
+import type { BucketRequest, S3Request } from './request.ts'
+import { readTagHeader } from './tags.ts'
 
 const metaPrefix = 'x-amz-meta-'
 const mostMetadataBytes = 2048
 const kept = ['content-disposition', 'content-language', 'cache-control', 'expires', 'x-amz-website-redirect-location']
 
-/** Throws MetadataTooLarge. */
-export function readFacts(request: S3Request): Pick<ObjectFacts, 'contentType' | 'metadata' | 'headers'> {
+/** All that a request says of a new object but its bytes. Throws MetadataTooLarge, and what tags, lists and locks throw. */
+export function readFacts(request: BucketRequest): ObjectFacts {
   const metadata: Record<string, string> = {}
   let size = 0
   const named = new Set([...Object.keys(request.headers), ...request.query.keys()].map((name) => name.toLowerCase()))
@@ -38,7 +41,25 @@ export function readFacts(request: S3Request): Pick<ObjectFacts, 'contentType' |
   const encodings = (request.header('content-encoding') ?? '').split(',').flatMap((each) => each.trim() || [])
   const own = encodings.filter((each) => each.toLowerCase() !== 'aws-chunked').join(',')
   if (own !== '') headers['content-encoding'] = own
-  return { contentType: request.header('content-type') || 'binary/octet-stream', metadata, headers }
+  return {
+    contentType: request.header('content-type') || 'binary/octet-stream',
+    metadata,
+    headers,
+    ...readExtras(request),
+  }
+}
+
+/** What a new object has besides: tags, an access list, a lock. */
+export function readExtras(request: BucketRequest): Pick<ObjectFacts, 'tags' | 'acl' | 'lock'> {
+  const { container } = request.bucket
+  const tags = request.header('x-amz-tagging')
+  const acl = readAclHeaders(request, container.projectId)
+  if (acl) requireAclAllowed(container.sharing, acl)
+  return {
+    tags: tags === undefined ? null : readTagHeader(tags),
+    acl: acl && acl.length > 0 ? acl : null,
+    lock: readLockHeaders(request),
+  }
 }
 
 // Values beyond ASCII travel as RFC 2047's encoded words.
@@ -104,6 +125,9 @@ export function objectHeaders(
     if (!name.startsWith('x-') || kept.includes(name)) headers[titled(name)] = toHeader(value)
   if (keepsVersions(container)) headers['x-amz-version-id'] = versionId(object)
   if (object.storageClass !== 'STANDARD') headers['x-amz-storage-class'] = object.storageClass
+  const tags = Object.keys(object.tags ?? {}).length
+  if (tags > 0) headers['x-amz-tagging-count'] = String(tags)
+  Object.assign(headers, lockHeaders(object.lock))
   if (object.deleteAt)
     headers['x-amz-expiration'] = `expiry-date="${object.deleteAt.toUTCString()}", rule-id="X-Delete-At"`
   if (/^enabled$/i.test(request.header('x-amz-checksum-mode') ?? ''))

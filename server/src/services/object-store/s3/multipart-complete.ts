@@ -86,7 +86,14 @@ async function complete(tx: Tx, request: ObjectRequest, upload: Upload, named: N
   }
   const before = readWriteCondition(request)
   const facts = { ...upload.facts, manifest }
-  return { bytes, ...(await putObject(tx, container, key, bytes, facts, { ...(before && { before }), held: true })) }
+  return {
+    bytes,
+    ...(await putObject(tx, container, key, bytes, facts, {
+      ...(before && { before }),
+      held: true,
+      event: 'ObjectCreated:CompleteMultipartUpload',
+    })),
+  }
 }
 
 function requireSamePart({ checksum }: Upload, part: Part, element: Element): void {

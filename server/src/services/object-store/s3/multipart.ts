@@ -7,8 +7,8 @@ import { discard, receive } from '../store/receive.ts'
 import { beginUpload, endUpload, findUpload, listParts, listUploads, putPart, takeUpload } from '../uploads.ts'
 import { resumeSealing } from '../encryption/sealing.ts'
 import { parseRanges } from '../swift/ranges.ts'
-import { type Answer, isoTime, quoted, xmlAnswer } from './answer.ts'
-import { owner, readLimit } from './buckets.ts'
+import { type Answer, isoTime, quoted, xmlAnswer, owner } from './answer.ts'
+import { readLimit } from './buckets.ts'
 import {
   type Algorithm,
   checksumElements,

@@ -10,7 +10,7 @@ import { type Algorithm, checksumElements, digestOf, keptOf, readAlgorithm } fro
 import { requireCopyable } from './conditions.ts'
 import { findBucket } from './find-bucket.ts'
 import { refuse } from './errors.ts'
-import { etagOfObject, keepsVersions, readFacts, readVersionId, versionId } from './metadata.ts'
+import { etagOfObject, keepsVersions, readExtras, readFacts, readVersionId, versionId } from './metadata.ts'
 import { findNamed, follow } from './objects-get.ts'
 import { mostBytes, storageClassOf, storeReceived, versionHeader } from './objects-put.ts'
 import { type Bucket, type ObjectRequest, requireKey } from './request.ts'
@@ -90,10 +90,15 @@ export async function copyObject(request: ObjectRequest): Promise<Answer> {
       'InvalidRequest',
       'The specified copy source is larger than the maximum allowable size for a copy source: 5368709120',
     )
-  const facts: ObjectFacts = directive === 'REPLACE' ? readFacts(request) : factsOf(source.object)
+  const extras = readExtras(request)
+  const facts: ObjectFacts = {
+    ...(directive === 'REPLACE' ? readFacts(request) : factsOf(source.object)),
+    ...extras,
+    ...(readTaggingDirective(request) === 'COPY' && { tags: source.object.tags }),
+  }
   const algorithm = readAlgorithm(request.header('x-amz-checksum-algorithm'))
   const { bytes, shared } = await bytesFor(request, source, algorithm)
-  const made = await storeReceived(request, bytes, facts, shared)
+  const made = await storeReceived(request, bytes, facts, { shared, event: 'ObjectCreated:Copy' })
   return xmlAnswer(
     'CopyObjectResult',
     { LastModified: isoTime(made.modifiedAt), ETag: quoted(bytes.etag), ...checksumElements(bytes.checksums) },
@@ -102,6 +107,16 @@ export async function copyObject(request: ObjectRequest): Promise<Answer> {
       ...(source.version !== undefined && { 'x-amz-copy-source-version-id': source.version }),
     },
   )
+}
+
+function readTaggingDirective(request: ObjectRequest): 'COPY' | 'REPLACE' {
+  const directive = request.header('x-amz-tagging-directive') ?? 'COPY'
+  return directive === 'COPY' || directive === 'REPLACE'
+    ? directive
+    : refuse('InvalidArgument', 'Unknown tagging directive.', {
+        ArgumentName: 'x-amz-tagging-directive',
+        ArgumentValue: directive,
+      })
 }
 
 function factsOf({ contentType, metadata, headers }: StoredObject): ObjectFacts {

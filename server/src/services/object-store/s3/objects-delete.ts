@@ -2,6 +2,7 @@
 import { type Db, sql, type Tx } from '#lib/db.ts'
 import { Fault } from '#lib/fault.ts'
 import { removeArchived } from '../archive.ts'
+import { tell } from '../notification/tell.ts'
 import { lockName } from '../store/lock.ts'
 import type { Before } from '../store/put.ts'
 import { removeObject } from '../store/remove.ts'
@@ -12,6 +13,7 @@ import { readXml } from './body.ts'
 import { readWriteCondition } from './conditions.ts'
 import { errorOf, refuse } from './errors.ts'
 import { keepsVersions, readVersionId, versionId } from './metadata.ts'
+import { maySkip } from './object-lock.ts'
 import type { Bucket, BucketRequest, ObjectRequest } from './request.ts'
 import type { Content } from './xml.ts'
 
@@ -25,7 +27,8 @@ export async function deleteObject(request: ObjectRequest): Promise<Answer> {
   const version = readVersionId(request)
   const before = readWriteCondition(request)
   const { db, bucket, key } = request
-  const gone = await db.transaction((tx) => remove(tx, bucket, key, version, before))
+  const bypass = await maySkip(request)
+  const gone = await db.transaction((tx) => remove(tx, bucket, key, { version, before, bypass }))
   return {
     status: 204,
     headers: {
@@ -35,15 +38,21 @@ export async function deleteObject(request: ObjectRequest): Promise<Answer> {
   }
 }
 
+interface Wanted {
+  version: number | 'null' | undefined
+  before: Before | undefined
+  /** Passes over a governance lock. */
+  bypass: boolean
+}
+
 /** That there is nothing of that name is fine. */
 async function remove(
   tx: Tx,
   { container, whose }: Bucket,
   key: string,
-  version: number | 'null' | undefined,
-  before?: Before,
+  { version, before, bypass }: Wanted,
 ): Promise<Deleted> {
-  if (version !== undefined) return removeOneVersion(tx, container.id, key, version)
+  if (version !== undefined) return removeOneVersion(tx, container, key, version, bypass)
   if (container.versions === 'stack' || container.versions === 'history') {
     await removeArchived(tx, whose, container, key)
     return {}
@@ -61,13 +70,20 @@ async function newestVersion(db: Db, containerId: number, key: string): Promise<
 }
 
 /** For good; the newest of the others is the object then. */
-async function removeOneVersion(tx: Tx, containerId: number, key: string, version: number | 'null'): Promise<Deleted> {
-  await lockName(tx, containerId, key)
-  const found = await findVersion(tx, containerId, key, version)
+async function removeOneVersion(
+  tx: Tx,
+  container: Bucket['container'],
+  key: string,
+  version: number | 'null',
+  bypassGovernance: boolean,
+): Promise<Deleted> {
+  await lockName(tx, container.id, key)
+  const found = await findVersion(tx, container.id, key, version)
   if (!found) return { version: String(version) }
-  if (!(await removeVersion(tx, containerId, key, found.version)))
-    await removeObject(tx, { id: containerId, versions: null }, key)
-  await restoreNewest(tx, containerId, key)
+  if (await removeVersion(tx, container.id, key, found.version, bypassGovernance))
+    await tell(tx, container, { event: 'ObjectRemoved:Delete', key, version: found.version })
+  else await removeObject(tx, { ...container, versions: null }, key, undefined, { bypassGovernance })
+  await restoreNewest(tx, container.id, key)
   return { version: String(version), ...(found.deleteMarker && { marker: true }) }
 }
 
@@ -110,5 +126,7 @@ async function removeOne(
   if (!(await isAllowed({ ...request, query }, needs, bucket, key))) refuse('AccessDenied')
   const conditions = { ...request, header: (name: string) => (name === 'if-match' ? etag : undefined) }
   const before = readWriteCondition(conditions)
-  return db.transaction((tx) => remove(tx, bucket, key, readVersionId({ ...request, query }), before))
+  const bypass = await maySkip({ ...request, query }, key)
+  const version = readVersionId({ ...request, query })
+  return db.transaction((tx) => remove(tx, bucket, key, { version, before, bypass }))
 }

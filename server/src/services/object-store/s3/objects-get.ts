@@ -8,7 +8,7 @@ import { httpDate, toHeader } from '../swift/answer.ts'
 import { contentOf } from '../swift/content.ts'
 import { titled } from '../swift/metadata.ts'
 import { parseRanges, type Range } from '../swift/ranges.ts'
-import { deny } from './access.ts'
+import { deny, isAllowed } from './access.ts'
 import type { Answer } from './answer.ts'
 import { requireReadable } from './conditions.ts'
 import { refuse } from './errors.ts'
@@ -28,6 +28,9 @@ export async function findNamed(
   if (version === undefined) {
     const found = await findObject(request.db, container.id, key)
     if (found) return found
+    // whether something is there is the business of those who may list
+    const list = { permission: 's3:ListBucket', rule: 'account:read' } as const
+    if (!(await isAllowed({ ...request, query: new Map() }, list, bucket))) refuse('AccessDenied')
     const marker = keepsVersions(container) ? await newestMarker(request, container.id, key) : undefined
     return refuse('NoSuchKey', undefined, {
       Key: key,

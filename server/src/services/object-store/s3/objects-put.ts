@@ -4,6 +4,7 @@ import { archive } from '../archive.ts'
 import { backendOfClass } from '../backends.ts'
 import { standard } from '../model.ts'
 import { hasRoom } from '../quota.ts'
+import type { EventName } from '../notification/rules.ts'
 import type { Received } from '../store/bytes.ts'
 import { type ObjectFacts, putObject } from '../store/put.ts'
 import { discard, receive, type ReceiveOptions } from '../store/receive.ts'
@@ -82,7 +83,7 @@ export async function storeReceived(
   request: ObjectRequest,
   bytes: Received,
   facts: ObjectFacts,
-  shared = false,
+  { shared = false, event }: { shared?: boolean; event?: EventName } = {},
 ): Promise<{ version: number; modifiedAt: Date }> {
   const { db, bucket, key, world } = request
   const { container, whose } = bucket
@@ -91,7 +92,7 @@ export async function storeReceived(
     return await db.transaction(async (tx) => {
       if (!(await hasRoom(tx, bucket, key, bytes.size))) refuse('QuotaExceeded')
       if (container.versions === 'stack' || container.versions === 'history') await archive(tx, whose, container, key)
-      return putObject(tx, container, key, bytes, facts, { ...(before && { before }), shared })
+      return putObject(tx, container, key, bytes, facts, { ...(before && { before }), ...(event && { event }), shared })
     })
   } catch (error) {
     if (!shared) await discard(world, bytes, error)

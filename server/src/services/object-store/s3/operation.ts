@@ -14,6 +14,8 @@ interface Asked {
   /** A header that must be there. */
   header?: string
   permission: Permission
+  /** Of many keys at once: a policy is asked about each of them, by the handler. */
+  perKey?: true
   /** The rule of policy.ts by which the owners of the bucket (or of the account) may do it. */
   rule: 'account:read' | 'account:write'
 }

@@ -18,6 +18,7 @@ import { getObject } from './objects-get.ts'
 import { putObjectBytes } from './objects-put.ts'
 import { getBucketVersioning, putBucketVersioning } from './versioning.ts'
 import type { OnBucket, Operation, OnObject, OnService } from './operation.ts'
+import { objectSettingOperations } from './object-operations.ts'
 import { settingsOperations } from './settings-operations.ts'
 import { sharingOperations } from './sharing-operations.ts'
 
@@ -143,6 +144,7 @@ const bucketOperations: OnBucket[] = [
     method: 'POST',
     query: 'delete',
     permission: 's3:DeleteObject',
+    perKey: true,
     rule: 'account:write',
     handle: deleteObjects,
   },
@@ -271,4 +273,5 @@ export const operations: readonly Operation[] = [
   ...sharingOperations,
   ...settingsOperations,
   ...objectOperations,
+  ...objectSettingOperations,
 ]

@@ -3,16 +3,12 @@
 import { refuse } from './errors.ts'
 import type { S3Request } from './request.ts'
 
-/** Values that ask for nothing beyond what is done anyway. */
-const harmless: Record<string, readonly string[]> = { 'x-amz-acl': ['private', 'bucket-owner-full-control'] }
-const refused =
-  /^x-amz-(acl$|grant-|tagging$|tagging-directive$|object-lock-|server-side-encryption|copy-source-server-side-encryption|write-offset-bytes$|mfa$)/
+const refused = /^x-amz-(server-side-encryption|copy-source-server-side-encryption|write-offset-bytes$|mfa$)/
 
 /** Throws NotImplemented naming the header. */
 export function requireSupported(request: S3Request): void {
   if (request.method === 'GET' || request.method === 'HEAD') return
   for (const name of Object.keys(request.headers)) {
-    if (!refused.test(name) || harmless[name]?.includes(request.header(name) ?? '')) continue
-    refuse('NotImplemented', undefined, { Header: name })
+    if (refused.test(name)) refuse('NotImplemented', undefined, { Header: name })
   }
 }

@@ -1,8 +1,11 @@
 // An object becomes visible: all of it at once, in one transaction.
 import { randomInt } from 'node:crypto'
 import { type SQL, sql, type Tx } from '#lib/db.ts'
-import { notFound } from '#lib/fault.ts'
+import { invalid, notFound } from '#lib/fault.ts'
 import type { Container, Extent, Manifest, StoredObject } from '../model.ts'
+import type { EventName } from '../notification/rules.ts'
+import { tell, type Telling } from '../notification/tell.ts'
+import { defaultLock } from '../object-lock.ts'
 import { holdBlobs, releaseBlobs } from './blobs.ts'
 import type { Received } from './bytes.ts'
 import { lockName } from './lock.ts'
@@ -31,16 +34,18 @@ const jsonOrNull = (value: unknown): SQL => (value ? json(value) : sql`null::jso
 /**
  * Makes `bytes` the object of that name: all of it or, when another writer was later, nothing of it. Throws notFound when
  * the container is gone. `shared`: the bytes belong to another object too (a copy); `held`: they are
- * counted already, and become this object's.
+ * counted already, and become this object's. `event`: how it came, for those who are told.
  */
 export async function putObject(
   tx: Tx,
-  container: Pick<Container, 'id' | 'name' | 'versions'>,
+  container: Pick<Container, 'id' | 'name' | 'versions'> & Telling & Partial<Pick<Container, 'objectLock'>>,
   name: string,
   bytes: Received,
   facts: ObjectFacts,
-  options: { before?: Before; shared?: boolean; held?: boolean } = {},
+  options: { before?: Before; shared?: boolean; held?: boolean; event?: EventName } = {},
 ): Promise<{ version: number; modifiedAt: Date }> {
+  const lock = facts.lock ?? defaultLock(container.objectLock ?? null, new Date())
+  if (lock && facts.deleteAt) invalid('What is locked cannot be told when to go.', { code: '409' })
   await lockName(tx, container.id, name)
   if (options.before) options.before(await findObject(tx, container.id, name))
   if (container.versions === 'enabled') await keepVersion(tx, container.id, name)
@@ -60,7 +65,7 @@ export async function putObject(
         ${facts.deleteAt?.toISOString() ?? null}::timestamptz, to_timestamp(at.version / 1000000.0),
         ${bytes.data}::bytea, ${jsonOrNull(bytes.extents)},
         ${bytes.storageClass}, ${jsonOrNull(bytes.sealed)}, ${jsonOrNull(facts.tags)}, ${jsonOrNull(facts.acl)},
-        ${jsonOrNull(facts.lock)}, ${container.versions !== 'enabled'}::boolean
+        ${jsonOrNull(lock)}, ${container.versions !== 'enabled'}::boolean
       from at where exists (select from object_container where id = ${container.id})
       on conflict (container_id, name) do update set version = excluded.version, size = excluded.size,
         etag = excluded.etag, content_type = excluded.content_type, metadata = excluded.metadata,
@@ -81,5 +86,9 @@ export async function putObject(
   if (!row) notFound('Container', container.name)
   if (row.old_extents) await releaseBlobs(tx, row.old_extents)
   const version = Number(row.version)
+  if (container.notification) {
+    const { size, etag } = bytes
+    await tell(tx, container, { event: options.event ?? 'ObjectCreated:Put', key: name, size, etag, version })
+  }
   return { version, modifiedAt: new Date(version / 1000) }
 }

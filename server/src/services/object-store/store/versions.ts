@@ -1,7 +1,8 @@
 // Older versions of an object, where its container keeps them.
 import { randomInt } from 'node:crypto'
 import { type Db, first, sql, type Tx } from '#lib/db.ts'
-import { columns, type Extent, objectVersion, type ObjectVersion, storedObject } from '../model.ts'
+import { columns, type Extent, type ObjectLock, objectVersion, type ObjectVersion, storedObject } from '../model.ts'
+import { requireUnlocked } from '../object-lock.ts'
 import { releaseBlobs } from './blobs.ts'
 import { lockName } from './lock.ts'
 
@@ -18,9 +19,18 @@ export async function keepVersion(tx: Tx, containerId: number, name: string): Pr
     on conflict (container_id, shard) do update set objects = object_usage.objects + excluded.objects`)
 }
 
-/** Removes one older version for good. False when it is not there. */
-export async function removeVersion(tx: Tx, containerId: number, name: string, version: number): Promise<boolean> {
+/** Removes one older version for good. False when it is not there. Throws forbidden for one that is locked. */
+export async function removeVersion(
+  tx: Tx,
+  containerId: number,
+  name: string,
+  version: number,
+  bypassGovernance = false,
+): Promise<boolean> {
   await lockName(tx, containerId, name)
+  const [found] = await tx.rows<{ lock: ObjectLock | null }>(sql`select lock from object_version
+    where container_id = ${containerId} and name = ${name} and version = ${version} and lock is not null`)
+  requireUnlocked(found?.lock, bypassGovernance)
   const [row] = await tx.rows<{ extents: Extent[] | null }>(sql`
     with gone as (delete from object_version
       where container_id = ${containerId} and name = ${name} and version = ${version} returning ${billed} as size, extents),
