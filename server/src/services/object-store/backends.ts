@@ -75,8 +75,3 @@ export function backendOfClass(world: Where, storageClass: string): Backend {
 export function storageClasses(world: Where): string[] {
   return [...placesOf(world).classes.keys()]
 }
-
-/** The names of the storage classes, STANDARD first. */
-export function storageClasses(_config: Config): string[] {
-  return [standard]
-}

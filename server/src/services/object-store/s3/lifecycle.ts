@@ -18,7 +18,7 @@ export async function getBucketLifecycle({ db, bucket: { container } }: BucketRe
 
 export async function putBucketLifecycle(request: BucketRequest): Promise<Answer> {
   const document = await readXml(request, 'LifecycleConfiguration')
-  const classes = storageClasses(request.world.config)
+  const classes = storageClasses(request.world)
   const rules = document.children('Rule').map((rule, i) => readRule(rule, i, classes))
   if (rules.length === 0 || rules.length > mostRules) refuse('MalformedXML')
   if (new Set(rules.map(({ id }) => id)).size < rules.length)

@@ -19,15 +19,12 @@ export async function moveToClass(
   storageClass: string,
 ): Promise<boolean> {
   const { containerId, name, version, extents } = object
-  const backend = backendOfClass(world.config, storageClass)
+  const backend = backendOfClass(world, storageClass)
   const moved: Extent[] = []
   try {
     for (const extent of extents ?? []) {
       const blob = newId()
-      await backend.write(
-        blob,
-        (await backendOf(world.config, extent.backend).read(extent.blob)) as AsyncIterable<Buffer>,
-      )
+      await backend.write(blob, (await backendOf(world, extent.backend).read(extent.blob)) as AsyncIterable<Buffer>)
       moved.push({ ...extent, blob, backend: backend.name })
     }
     const done = await world.db.transaction(async (tx) => {
@@ -52,5 +49,5 @@ export async function moveToClass(
 }
 
 async function remove(world: World, extents: Extent[]): Promise<void> {
-  for (const { blob, backend } of extents) await backendOf(world.config, backend).remove(blob)
+  for (const { blob, backend } of extents) await backendOf(world, backend).remove(blob)
 }
