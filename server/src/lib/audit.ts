@@ -17,6 +17,8 @@ export interface AuditedRequest {
   status: number
   /** The kind of Fault; undefined when all went well. */
   fault: string | undefined
+  /** The route asks for a token, whatever its method. */
+  signsIn?: boolean
   /** Where a token was made: who got it, or who it was asked for. */
   signIn: SignIn | undefined
   actor: Actor

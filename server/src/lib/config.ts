@@ -115,6 +115,15 @@ const Settings = Type.Object(
       default: '',
       description: 'services that look at what a token is for (docs/policy.md), separated by commas; all: every one',
     }),
+    trustedDashboards: Type.String({
+      default: '',
+      description:
+        'addresses to which a browser that signed in by an identity provider may bring its token, separated by commas',
+    }),
+    plainProviders: Type.Boolean({
+      default: false,
+      description: 'identity providers may be asked by plain http, wherever they are',
+    }),
     policyDir: Type.String({
       default: '',
       description: 'directory of <service>.yaml policy overrides (oslo.policy form)',

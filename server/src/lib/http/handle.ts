@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor } from '#lib/actor.ts'
-import { type Audit, createdIdOf, isAudited, signInOf } from '#lib/audit.ts'
+import { type Audit, createdIdOf, isAudited, type SignIn, signInOf } from '#lib/audit.ts'
 import { enforcesScope, publicUrl } from '#lib/config.ts'
 import { Fault, notFound } from '#lib/fault.ts'
 import { allow, hasToken, nobody, requireAccess, requireProject, tokenOf } from '#lib/http/access.ts'
@@ -64,6 +64,7 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
     let target: unknown
     let content: unknown
     let actionName: string | undefined
+    let signIn: SignIn | undefined
     try {
       if (route.policy === 'optional' ? hasToken(raw) : route.policy !== 'public')
         actor = await authenticate(tokenOf(raw))
@@ -140,6 +141,7 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
 
       const made = isReply(result) ? result : undefined
       content = made ? made.body : result
+      signIn = made?.signIn
       status = made?.status ?? chosen.route.status ?? (content === undefined ? 204 : 200)
       if (made?.bare) return sendBare(res, status, made.headers, content)
       if (made) res.headers(made.headers)
@@ -158,7 +160,7 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
     } finally {
       const seconds = Number(process.hrtime.bigint() - began) / 1e9
       observeRequest(service.name, raw.method, pattern, status, seconds)
-      if (audit && isAudited(raw.method, status, hasToken(raw)))
+      if (audit && (route.signsIn || isAudited(raw.method, status, hasToken(raw))))
         audit.record({
           at: new Date(),
           requestId,
@@ -170,7 +172,8 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
           action: actionName,
           status,
           fault: failure === undefined ? undefined : failure instanceof Fault ? failure.kind : 'error',
-          signIn: raw.method === 'POST' ? signInOf(body, content) : undefined,
+          signsIn: route.signsIn,
+          signIn: signIn ?? (raw.method === 'POST' || route.signsIn ? signInOf(body, content) : undefined),
           actor,
           address: raw.ip,
           targetProjectId: projectIdOf(target),

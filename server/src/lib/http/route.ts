@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Static, TSchema } from 'typebox'
 import type { Actor } from '#lib/actor.ts'
+import type { SignIn } from '#lib/audit.ts'
 import type { Db } from '#lib/db.ts'
 import type { Subscriptions } from '#lib/event.ts'
 import type { FaultKind } from '#lib/fault.ts'
@@ -54,18 +55,21 @@ export interface Reply {
   readonly body: unknown
   readonly headers: Record<string, string>
   readonly bare: boolean
+  readonly signIn: SignIn | undefined
 }
 const replyMark = Symbol('reply')
 
 /**
  * `body`: JSON, or a Readable, Buffer or string with a content-type header; undefined: none. `bare`: exactly these headers
- * go out (and the request ids), whatever the status: for APIs that say more in headers than the usual ones.
+ * go out (and the request ids), whatever the status: for APIs that say more in headers than the usual ones. `signIn`: who got
+ * a token, where the body does not say so as Keystone's does.
  */
 export function reply(parts: {
   status?: number
   body?: unknown
   headers?: Record<string, string>
   bare?: boolean
+  signIn?: SignIn
 }): Reply {
   return {
     [replyMark]: true,
@@ -73,6 +77,7 @@ export function reply(parts: {
     body: parts.body,
     headers: parts.headers ?? {},
     bare: parts.bare ?? false,
+    signIn: parts.signIn,
   }
 }
 export function isReply(value: unknown): value is Reply {
@@ -100,6 +105,8 @@ interface RouteSpec<Body extends TSchema | undefined, Target> {
   status?: number
   /** The body is not read: the handler takes `stream`. */
   stream?: boolean
+  /** It asks for a token, whatever its method. */
+  signsIn?: boolean
   /**
    * Loads what the path names, before the policy is asked about it. Throws notFound for what the actor may not know of.
    */
@@ -119,6 +126,7 @@ export interface Route {
   readonly accepts: readonly string[] | undefined
   readonly status: number | undefined
   readonly stream: boolean
+  readonly signsIn: boolean
   readonly target: ((req: Request<never>) => Promise<unknown>) | undefined
   readonly policyTarget: ((target: never, req: Request<never>) => Record<string, unknown>) | undefined
   readonly handle: (req: Request<never>, target: never) => Promise<unknown>
@@ -140,6 +148,7 @@ export function route<Body extends TSchema | undefined = undefined, Target = und
     accepts,
     status,
     stream = false,
+    signsIn = false,
     target,
     policyTarget,
     handle,
@@ -154,6 +163,7 @@ export function route<Body extends TSchema | undefined = undefined, Target = und
     accepts,
     status,
     stream,
+    signsIn,
     target,
     policyTarget,
     handle,

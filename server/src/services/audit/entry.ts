@@ -3,11 +3,11 @@ import type { AuditedRequest } from '#lib/audit.ts'
 import { newId } from '#lib/id.ts'
 import type { Entry } from './model.ts'
 
-const signInPath = /\/(auth\/tokens|ec2tokens|s3tokens|OS-FEDERATION\/.*(auth|token).*|auth\/OS-FEDERATION\/.*)$/
+const signInPath = /\/(auth\/tokens|ec2tokens|s3tokens)$/
 
 /** Whether a request asks for a token. */
-export function isSignIn({ method, pattern }: Pick<AuditedRequest, 'method' | 'pattern'>): boolean {
-  return method === 'POST' && signInPath.test(pattern)
+export function isSignIn(request: Pick<AuditedRequest, 'method' | 'pattern' | 'signsIn'>): boolean {
+  return request.signsIn === true || (request.method === 'POST' && signInPath.test(request.pattern))
 }
 
 const verbs: Record<string, string> = {

@@ -5,6 +5,7 @@ import { change } from './change.ts'
 import { resealCredentials } from './credentials/model.ts'
 import { resealConfig } from './domain-config/model.ts'
 import { addKey, dropOldKeys } from '#lib/key-ring.ts'
+import { resealProtocols } from './federation/protocols/model.ts'
 import { resealOauth } from './oauth/model.ts'
 
 const hourMs = 3_600_000
@@ -20,7 +21,9 @@ export const keyRoutes = [
         // an old token key is needed as long as what it sealed may be shown: its life, and two days of allow_expired
         await dropOldKeys(tx, 'token', (world.config.tokenHours + 48) * hourMs)
         const credential = await addKey(tx, 'credential')
-        const resealed = (await resealCredentials(tx)) + (await resealConfig(tx)) + (await resealOauth(tx))
+        let resealed = 0
+        for (const reseal of [resealCredentials, resealConfig, resealOauth, resealProtocols])
+          resealed += await reseal(tx)
         // whoever seals at this moment with the old key is met by the next change of keys
         await dropOldKeys(tx, 'credential', hourMs)
         // services above keep keys of their own

@@ -44,6 +44,8 @@ export const user = pgTable('identity_user', {
   failedAuthCount: integer('failed_auth_count').notNull().default(0),
   failedAuthAt: moment('failed_auth_at'),
   lastActiveAt: date('last_active_at', { mode: 'string' }),
+  /** Vouched for by an identity provider: the name is what that says, and is nobody's to sign in by. */
+  federated: boolean().notNull().default(false),
   ...ofDirectory,
   createdAt: moment('created_at').notNull().defaultNow(),
 })
@@ -72,6 +74,20 @@ export const groupMember = pgTable(
   'group_member',
   { groupId: text('group_id').notNull(), userId: text('user_id').notNull() },
   (t) => [primaryKey({ columns: [t.groupId, t.userId] })],
+)
+
+/** By whom and as what a user is vouched for. */
+export const federatedUser = pgTable('federated_user', {
+  userId: text('user_id').primaryKey(),
+  providerId: text('provider_id').notNull(),
+  protocolId: text('protocol_id').notNull(),
+  uniqueId: text('unique_id').notNull(),
+})
+/** Groups that a mapping gave, and until when. The view `membership` has them beside those of `groupMember`. */
+export const federatedMembership = pgTable(
+  'federated_membership',
+  { userId: text('user_id').notNull(), groupId: text('group_id').notNull(), expiresAt: moment('expires_at').notNull() },
+  (t) => [primaryKey({ columns: [t.userId, t.groupId] })],
 )
 
 export const role = pgTable('role', {

@@ -13,6 +13,8 @@ import { domainConfigRoutes } from './domain-config/routes.ts'
 import { domainRoutes } from './domains/routes.ts'
 import { endpointFilterRoutes } from './endpoint-filter/routes.ts'
 import { endpointRoutes } from './endpoints/routes.ts'
+import { trustedDashboards } from './federation/auth/dashboards.ts'
+import { federatedAuthRoutes } from './federation/auth/routes.ts'
 import { identityProviderRoutes } from './federation/identity-providers/routes.ts'
 import { mappingRoutes } from './federation/mappings/routes.ts'
 import { protocolRoutes } from './federation/protocols/routes.ts'
@@ -71,8 +73,9 @@ function requireReadable(regex: string): void {
 
 /** Settings decide whose rules these are: those of today's Keystone, or those that ask for a token of the system. */
 export function identityService(reader: TokenReader, config: Config): Service {
-  // an expression that cannot be read stops the program now, not the first one who changes a password
+  // what cannot be read stops the program now, not the first one who changes a password or signs in
   requireReadable(config.passwordRegex)
+  trustedDashboards(config)
   return {
     name: 'identity',
     mount: '/identity',
@@ -118,6 +121,7 @@ export function identityService(reader: TokenReader, config: Config): Service {
       ...oauthRoutes,
       ...oauthTokenRoutes,
       ...identityProviderRoutes,
+      ...federatedAuthRoutes(reader),
       ...mappingRoutes,
       ...protocolRoutes,
       ...serviceProviderRoutes,

@@ -77,7 +77,7 @@ export function effectsSql(
       from (
         select g.actor_id as user_id, null::text as via_group where g.actor_kind = 'user'
         union all
-        select m.user_id, m.group_id from group_member m
+        select m.user_id, m.group_id from membership m
         where g.actor_kind = 'group' and m.group_id = g.actor_id ${ofUser} ${fromUser}
         order by user_id limit ${few}
       ) u

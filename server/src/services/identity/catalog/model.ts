@@ -4,6 +4,7 @@ import { publicUrl } from '#lib/config.ts'
 import { and, eq } from '#lib/db.ts'
 import type { World } from '#lib/world.ts'
 import { readEndpointFilters } from '../endpoint-filter/model.ts'
+import { listEnabledServiceProviders, type ServiceProvider } from '../federation/service-providers/model.ts'
 import { endpoint, service } from '../model.ts'
 
 export interface CatalogEntry {
@@ -17,6 +18,7 @@ interface Kept {
   entries: CatalogEntry[]
   /** Endpoints that a project sees, for those projects that do not see all of them. */
   filters: Map<string, Set<string>>
+  serviceProviders: ServiceProvider[]
 }
 interface Memory {
   kept: Kept | undefined
@@ -51,9 +53,18 @@ async function read(world: World): Promise<Kept> {
   const memory = memories.get(world.db)
   if (memory?.kept) return memory.kept
   const before = memory?.changes
-  const found = { entries: await queryCatalog(world), filters: await readEndpointFilters(world.db) }
+  const found = {
+    entries: await queryCatalog(world),
+    filters: await readEndpointFilters(world.db),
+    serviceProviders: await listEnabledServiceProviders(world.db),
+  }
   if (memory?.hears && memory.changes === before) memory.kept = found
   return found
+}
+
+/** The other clouds to which users of this one may go on. */
+export async function readServiceProviders(world: World): Promise<readonly ServiceProvider[]> {
+  return (await read(world)).serviceProviders
 }
 
 /** The catalogue as this actor sees it. */

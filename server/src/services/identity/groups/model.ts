@@ -35,7 +35,7 @@ export function listGroups(
     filter.within === undefined ? undefined : eq(group.domainId, filter.within),
     filter.withMember === undefined
       ? undefined
-      : sql`${group.id} in (select group_id from group_member where user_id = ${filter.withMember})`,
+      : sql`${group.id} in (select group_id from membership where user_id = ${filter.withMember})`,
     matching({ name: group.name, domain_id: group.domainId }, filter.text),
   )
   return listPage(db, group, group.id, where, page)

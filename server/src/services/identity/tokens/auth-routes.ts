@@ -26,18 +26,21 @@ async function open(req: Pick<Request, 'db' | 'query'>, rows: Project[]): Promis
 }
 
 export const authRoutes = [
-  route({
-    method: 'GET',
-    path: '/auth/projects',
-    policy: 'identity:get_auth_projects',
-    handle: async (req) => projectView.list(await open(req, await listProjectsOfUser(req.db, req.actor.userId)), req),
-  }),
-  route({
-    method: 'GET',
-    path: '/auth/domains',
-    policy: 'identity:get_auth_domains',
-    handle: async (req) => domainView.list(await open(req, await listDomainsOfUser(req.db, req.actor.userId)), req),
-  }),
+  // OS-FEDERATION had them first, and has them still
+  ...['/auth', '/OS-FEDERATION'].flatMap((place) => [
+    route({
+      method: 'GET',
+      path: `${place}/projects`,
+      policy: 'identity:get_auth_projects',
+      handle: async (req) => projectView.list(await open(req, await listProjectsOfUser(req.db, req.actor.userId)), req),
+    }),
+    route({
+      method: 'GET',
+      path: `${place}/domains`,
+      policy: 'identity:get_auth_domains',
+      handle: async (req) => domainView.list(await open(req, await listDomainsOfUser(req.db, req.actor.userId)), req),
+    }),
+  ]),
   route({
     method: 'GET',
     path: '/auth/system',

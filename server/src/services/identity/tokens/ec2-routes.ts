@@ -2,11 +2,10 @@
 import { type Static, Type } from 'typebox'
 import { invalid, unauthenticated } from '#lib/fault.ts'
 import { reply, route } from '#lib/http/route.ts'
-import { readCatalog } from '../catalog/model.ts'
 import { issueByEc2 } from './ec2.ts'
 import type { TokenReader } from './resolve.ts'
 import { signRequest, signText } from './signature.ts'
-import { tokenView } from './views.ts'
+import { showToken } from './shown.ts'
 
 const text = Type.Optional(Type.String())
 const Texts = Type.Optional(Type.Record(Type.String(), Type.String()))
@@ -69,8 +68,8 @@ export function ec2TokenRoutes(reader: TokenReader) {
           expected: (secret) =>
             [host, host.replace(/:\d+$/, '')].map((each) => signRequest({ ...request, host: each }, secret)),
         })
-        const catalog = await readCatalog(world, resolved.actor)
-        return reply({ status: 200, body: tokenView(resolved, catalog), headers: { 'x-subject-token': token } })
+        const shown = await showToken(world, resolved)
+        return reply({ status: 200, body: shown, headers: { 'x-subject-token': token } })
       },
     }),
     route({
@@ -91,7 +90,7 @@ export function ec2TokenRoutes(reader: TokenReader) {
           expected: (secret) => [signText(signed, secret)],
         })
         // without the token itself: the service is told who it is, not given their powers
-        return tokenView(resolved, await readCatalog(world, resolved.actor))
+        return showToken(world, resolved)
       },
     }),
   ]

@@ -43,7 +43,8 @@ export interface Issued {
   resolved: ResolvedToken
 }
 
-interface Proof {
+/** Somebody who was proved to be a user, and how. */
+export interface Proof {
   user: Pick<User, 'id' | 'options'>
   methods: AuthMethod[]
   parent: TokenClaims | undefined
@@ -57,12 +58,21 @@ interface Proof {
  * unauthenticated, whatever of it was wrong.
  */
 export async function issueToken(world: World, reader: TokenReader, request: AuthRequest): Promise<Issued | Receipt> {
+  return issueProved(world, reader, await prove(world, reader, request), request.scope)
+}
+
+/** The same for one who was proved to be a user elsewhere. */
+export async function issueProved(
+  world: World,
+  reader: TokenReader,
+  proved: Proof,
+  asked: ScopeRequest | undefined,
+): Promise<Issued | Receipt> {
   const { db } = world
-  const proved = await prove(world, reader, request)
   const rules = missingFactors(proved)
   if (rules) return makeReceipt(db, reader, { userId: proved.user.id, methods: proved.methods, rules })
   for (const signIn of proved.signIns) await noteSignIn(db, signIn)
-  const scope = await chooseScope(db, proved, request.scope)
+  const scope = await chooseScope(db, proved, asked)
   const now = Date.now()
   const claims: TokenClaims = {
     userId: proved.user.id,
@@ -89,6 +99,9 @@ export async function sealed(reader: TokenReader, db: Db, claims: TokenClaims): 
   if (!key) throw new Error('there is no token key: the database was not prepared')
   return { token: seal(claims, key), resolved }
 }
+
+// Names by which Keystone takes a federated token for another one.
+const exchanges = new Set(['mapped', 'saml2'])
 
 async function prove(world: World, reader: TokenReader, request: AuthRequest): Promise<Proof> {
   const { db } = world
@@ -117,7 +130,7 @@ async function prove(world: World, reader: TokenReader, request: AuthRequest): P
   const order = request.methods.toSorted((a, b) => Number(a === 'totp') - Number(b === 'totp'))
   for (const method of order) {
     if (method === 'password') signedIn(await byPassword(asking, request.password))
-    else if (method === 'token') {
+    else if (method === 'token' || exchanges.has(method)) {
       const resolved = await reader.read(request.token?.id ?? invalid('Expecting to find token in identity.'))
       parent = resolved.claims
       if (parent.scope.kind === 'trust' || parent.scope.kind === 'oauth')
@@ -137,7 +150,7 @@ async function prove(world: World, reader: TokenReader, request: AuthRequest): P
       if (user === undefined) unauthenticated(wrong)
       signedIn(await byTotp(asking, request.totp))
     } else throw new Fault('unauthenticated', `The authentication method ${method.slice(0, 60)} is not enabled.`)
-    methods.add(method)
+    methods.add(exchanges.has(method) ? 'token' : (method as AuthMethod))
   }
   if (user === undefined) return unauthenticated(wrong)
   return {

@@ -104,7 +104,8 @@ function whoIs({ id, name, domain }: UserRef): WhoSignsIn {
 async function isUser(db: Db, who: UserRef) {
   if (who.id !== undefined) return eq(user.id, who.id)
   if (who.name === undefined) return invalid('Expecting to find id or name in user.')
-  return and(eq(user.name, who.name), eq(user.domainId, (await findDomainId(db, who.domain)) ?? ''))
+  const domainId = (await findDomainId(db, who.domain)) ?? ''
+  return and(eq(user.name, who.name), eq(user.federated, false), eq(user.domainId, domainId))
 }
 
 /** Throws unauthenticated; tooMany for an address that failed too often. */

@@ -19,6 +19,8 @@ export interface ResolvedToken {
   claims: TokenClaims
   actor: Actor
   user: Named & { domain: Named; passwordExpiresAt: string | null }
+  /** Who vouches for the user, and the groups that their mapping gave. */
+  vouched: { providerId: string; protocolId: string; groupIds: string[] } | undefined
   project: (Named & { domain: Named; isDomain: boolean }) | undefined
   domain: Named | undefined
   roles: RoleRef[]
@@ -26,7 +28,10 @@ export interface ResolvedToken {
   accessToken: Delegation['accessToken']
   applicationCredential: Delegation['applicationCredential']
   accessRules: Actor['accessRules']
-  /** When a directory has to be asked again about those whose token it is; Infinity when none keeps them. */
+  /**
+   * Until when this holds of itself: then a directory has to be asked again about those whose token it is, or a group ends
+   * that a mapping gave. Infinity where neither is so.
+   */
   believedUntilMs: number
 }
 
@@ -120,6 +125,10 @@ interface Row {
   scope_domain_name: string | null
   scope_is_domain: boolean | null
   roles: RoleRow[] | null
+  provider_id: string | null
+  protocol_id: string | null
+  mapped_groups: string[] | null
+  group_ends: string | Date | null
 }
 
 /** Throws unauthenticated when the user or the scope is gone or disabled, the token was revoked, or no role is left. */
@@ -133,17 +142,25 @@ export async function resolve(
   const userId = delegation?.shownUserId ?? claims.userId
   let believed = delegation?.trust ? await requireAlive(world, db, delegation.alive, claims.issuedAtMs) : Infinity
   const scopeId = delegation?.projectId !== undefined ? (delegation.projectId ?? '') : 'id' in scope ? scope.id : ''
+  const giver = delegation?.giver ?? userId
   const target = scope.kind === 'domain' ? 'domain' : scope.kind === 'system' ? 'system' : 'project'
   const query = sql`
     select u.name as user_name, u.local_id, u.seen_at, u.domain_id as user_domain_id, ud.name as user_domain_name,
       (select p.expires_at from password p where p.user_id = u.id order by p.id desc limit 1) as password_expires_at,
       s.name as scope_name, s.is_domain as scope_is_domain, s.domain_id as scope_domain_id, sd.name as scope_domain_name,
-      ${scope.kind === 'unscoped' ? sql`null` : rolesSql(delegation?.giver ?? userId, target, scopeId, { domainRoles: delegation !== undefined })} as roles
+      ${scope.kind === 'unscoped' ? sql`null` : rolesSql(giver, target, scopeId, { domainRoles: delegation !== undefined })} as roles,
+      f.provider_id, f.protocol_id,
+      (select jsonb_agg(m.group_id order by m.group_id) from federated_membership m
+       where m.user_id = u.id and m.expires_at > now()) as mapped_groups,
+      (select min(m.expires_at) from federated_membership m
+       where m.user_id in (${userId}, ${giver}) and m.expires_at > now()) as group_ends
     from identity_user u
     join project ud on ud.id = u.domain_id
+    left join federated_user f on f.user_id = u.id
+    left join identity_provider i on i.id = f.provider_id
     left join project s on s.id = ${scopeId} and s.enabled
     left join project sd on sd.id = s.domain_id
-    where u.id = ${userId} and u.enabled and ud.enabled and coalesce(sd.enabled, true)
+    where u.id = ${userId} and u.enabled and ud.enabled and coalesce(sd.enabled, true) and coalesce(i.enabled, true)
       and u.tokens_valid_from <= ${new Date(claims.issuedAtMs).toISOString()}::timestamptz
       and not exists (select 1 from token_revocation r where r.audit_id = ${claims.auditIds[0] ?? ''})`
   let [row] = await db.rows<Row>(query)
@@ -152,7 +169,8 @@ export async function resolve(
     ;[row] = await db.rows<Row>(query)
   }
   if (!row) return unauthenticated()
-  believed = Math.min(believed, believedUntilMs(world, momentOf(row.seen_at)))
+  const groupEnds = momentOf(row.group_ends)?.getTime() ?? Infinity
+  believed = Math.min(believed, groupEnds, believedUntilMs(world, momentOf(row.seen_at)))
   // a trust without a project gives no place to act in
   const scoped = scope.kind !== 'unscoped' && !(delegation?.trust && delegation.trust.projectId === null)
   const roles = limited(readRoles(row.roles), delegation)
@@ -193,6 +211,10 @@ export async function resolve(
       domain: { id: row.user_domain_id, name: row.user_domain_name },
       passwordExpiresAt: row.password_expires_at === null ? null : new Date(row.password_expires_at).toISOString(),
     },
+    vouched:
+      row.provider_id === null
+        ? undefined
+        : { providerId: row.provider_id, protocolId: row.protocol_id ?? '', groupIds: row.mapped_groups ?? [] },
     project: inProject
       ? { id: scopeId, name: row.scope_name ?? '', domain: scopeDomain, isDomain: row.scope_is_domain ?? false }
       : undefined,
@@ -227,7 +249,9 @@ async function requireAlive(
 ): Promise<number> {
   const query = sql`
     select u.id, u.domain_id, u.local_id, u.seen_at from identity_user u join project d on d.id = u.domain_id
-    where u.id in ${[...userIds]} and u.enabled and d.enabled
+    left join federated_user f on f.user_id = u.id
+    left join identity_provider i on i.id = f.provider_id
+    where u.id in ${[...userIds]} and u.enabled and d.enabled and coalesce(i.enabled, true)
       and u.tokens_valid_from <= ${new Date(issuedAtMs).toISOString()}::timestamptz`
   type Alive = { id: string; domain_id: string; local_id: string | null; seen_at: string | Date | null }
   const believed = (row: Alive) => believedUntilMs(world, momentOf(row.seen_at))

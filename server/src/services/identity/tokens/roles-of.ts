@@ -33,7 +33,7 @@ export function readRoles(rows: readonly RoleRow[] | null | undefined): RoleRef[
 export function actorsSql(userId: string) {
   return sql`(
     select 'user'::text as kind, ${userId}::text as id
-    union all select 'group', m.group_id from group_member m where m.user_id = ${userId})`
+    union all select 'group', m.group_id from membership m where m.user_id = ${userId})`
 }
 
 /**

@@ -1,7 +1,6 @@
 import { Fault, unauthenticated } from '#lib/fault.ts'
 import { one } from '#lib/http/page.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
-import { readCatalog } from '../catalog/model.ts'
 import { change } from '../change.ts'
 import { flag, listLinks } from '../lists.ts'
 import { keystoneTime, readTime } from '../time.ts'
@@ -9,7 +8,7 @@ import { issueToken } from './issue.ts'
 import type { ResolvedToken, TokenReader } from './resolve.ts'
 import { graceMs, listRevocations, revokeToken } from './revoke.ts'
 import { CreateToken } from './schema.ts'
-import { tokenView } from './views.ts'
+import { showToken } from './shown.ts'
 
 function subject(req: Pick<Request, 'headers'>): string {
   const token = req.headers['x-subject-token']
@@ -49,7 +48,8 @@ export function tokenRoutes(reader: TokenReader) {
         const issued = await issueToken(world, reader, {
           methods: identity.methods,
           password: identity.password,
-          token: identity.token,
+          // Keystone takes a federated token back by either name
+          token: identity.token ?? identity.mapped ?? identity.saml2,
           totp: identity.totp,
           applicationCredential: identity.application_credential,
           oauth1: req,
@@ -60,10 +60,9 @@ export function tokenRoutes(reader: TokenReader) {
         if ('sealed' in issued)
           return reply({ status: 401, body: issued.body, headers: { 'openstack-auth-receipt': issued.sealed } })
         const { token, resolved } = issued
-        const catalog = wantsCatalog(query) ? await readCatalog(world, resolved.actor) : undefined
         return reply({
           status: 201,
-          body: tokenView(resolved, catalog),
+          body: await showToken(world, resolved, wantsCatalog(query)),
           headers: { 'x-subject-token': token, vary: 'X-Auth-Token' },
         })
       },
@@ -75,10 +74,9 @@ export function tokenRoutes(reader: TokenReader) {
       target: find,
       policyTarget: about,
       async handle({ world, query, headers }, resolved) {
-        const catalog = wantsCatalog(query) ? await readCatalog(world, resolved.actor) : undefined
         return reply({
           status: 200,
-          body: tokenView(resolved, catalog),
+          body: await showToken(world, resolved, wantsCatalog(query)),
           headers: { 'x-subject-token': String(headers['x-subject-token']), vary: 'X-Auth-Token' },
         })
       },

@@ -11,6 +11,8 @@ export const CreateToken = Type.Object({
       methods: Type.Array(Type.String(), { minItems: 1, maxItems: 10 }),
       password: Type.Optional(Type.Object({ user: Type.Object({ ...user, password: Type.String() }) })),
       token: Type.Optional(Type.Object({ id: Type.String() })),
+      mapped: Type.Optional(Type.Object({ id: Type.String() })),
+      saml2: Type.Optional(Type.Object({ id: Type.String() })),
       totp: Type.Optional(Type.Object({ user: Type.Object({ ...user, passcode: Type.String() }) })),
       oauth1: Type.Optional(Type.Object({})),
       application_credential: Type.Optional(

@@ -1,10 +1,18 @@
 import type { CatalogEntry } from '../catalog/model.ts'
 import { keystoneTime } from '../time.ts'
+import type { ServiceProvider } from '../federation/service-providers/model.ts'
 import type { ResolvedToken } from './resolve.ts'
 
+/** What a token shows beside itself. */
+export interface Surroundings {
+  catalog: readonly CatalogEntry[] | undefined
+  /** The other clouds to which its user may go on. */
+  serviceProviders: readonly ServiceProvider[]
+}
+
 /** The body of POST and GET /auth/tokens. */
-export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntry[] | undefined) {
-  const { claims, user, project, domain, roles, actor, trust, accessToken, applicationCredential } = resolved
+export function tokenView(resolved: ResolvedToken, { catalog, serviceProviders }: Surroundings) {
+  const { claims, user, vouched, project, domain, roles, actor, trust, accessToken, applicationCredential } = resolved
   return {
     token: {
       methods: claims.methods,
@@ -12,7 +20,15 @@ export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntr
         id: user.id,
         name: user.name,
         domain: user.domain,
-        password_expires_at: user.passwordExpiresAt?.replace('Z', '000Z') ?? null,
+        ...(vouched
+          ? {
+              'OS-FEDERATION': {
+                identity_provider: { id: vouched.providerId },
+                protocol: { id: vouched.protocolId },
+                groups: vouched.groupIds.map((id) => ({ id })),
+              },
+            }
+          : { password_expires_at: user.passwordExpiresAt?.replace('Z', '000Z') ?? null }),
       },
       audit_ids: claims.auditIds,
       expires_at: keystoneTime(claims.expiresAtMs),
@@ -26,6 +42,9 @@ export function tokenView(resolved: ResolvedToken, catalog: readonly CatalogEntr
       ...(claims.scope.kind !== 'unscoped' && {
         roles: roles.map(({ id, name }) => ({ id, name })),
         ...(catalog && { catalog }),
+      }),
+      ...(serviceProviders.length > 0 && {
+        service_providers: serviceProviders.map(({ id, authUrl, spUrl }) => ({ id, auth_url: authUrl, sp_url: spUrl })),
       }),
       ...(trust && {
         'OS-TRUST:trust': {

@@ -13,6 +13,6 @@ export async function findUserIdByName(
     .select({ id: user.id })
     .from(user)
     .innerJoin(project, and(eq(project.id, user.domainId), eq(project.isDomain, true)))
-    .where(and(eq(user.name, userName), inDomain, eq(user.gone, false)))
+    .where(and(eq(user.name, userName), inDomain, eq(user.gone, false), eq(user.federated, false)))
   return found?.id
 }

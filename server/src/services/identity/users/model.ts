@@ -1,28 +1,28 @@
 import { and, type Db, desc, eq, inArray, isDuplicate, notInArray, type SQL, sql, type Tx } from '#lib/db.ts'
 import { emit } from '#lib/event.ts'
-import { bug, conflict, notFound } from '#lib/fault.ts'
+import { bug, conflict, invalid, notFound } from '#lib/fault.ts'
 import { listPage, type Page } from '#lib/http/page.ts'
 import { newHexId } from '#lib/id.ts'
 import { matching, type TextFilter } from '../matching.ts'
-import { groupMember, password, type User, user } from '../model.ts'
+import { federatedMembership, federatedUser, groupMember, password, type User, user } from '../model.ts'
 
-/** A user with what is shown of their password. */
-export type UserRow = User & { passwordExpiresAt: Date | null }
+/** A user with what is shown of their password, and of whoever vouches for them. */
+export type UserRow = User & { passwordExpiresAt: Date | null; vouchedAs: typeof federatedUser.$inferSelect | null }
 
 export async function findUser(db: Db, id: string): Promise<UserRow | undefined> {
   const [row] = await db
     .select()
     .from(user)
     .where(and(eq(user.id, id), eq(user.gone, false)))
-  return row && (await withPasswords(db, [row]))[0]
+  return row && (await asRows(db, [row]))[0]
 }
 /** Throws notFound. */
 export async function getUser(db: Db, id: string): Promise<UserRow> {
   return (await findUser(db, id)) ?? notFound('User', id)
 }
 
-/** Adds, in one query, when the passwords end. */
-async function withPasswords(db: Db, rows: readonly User[]): Promise<UserRow[]> {
+/** Adds, in one query, when the passwords end; in another, where there are such users, who vouches for them. */
+async function asRows(db: Db, rows: readonly User[]): Promise<UserRow[]> {
   if (rows.length === 0) return []
   const ends = await db
     .selectDistinctOn([password.userId], { userId: password.userId, expiresAt: password.expiresAt })
@@ -35,7 +35,15 @@ async function withPasswords(db: Db, rows: readonly User[]): Promise<UserRow[]> 
     )
     .orderBy(password.userId, sql`${password.id} desc`)
   const byUser = new Map(ends.map(({ userId, expiresAt }) => [userId, expiresAt]))
-  return rows.map((row) => ({ ...row, passwordExpiresAt: byUser.get(row.id) ?? null }))
+  const federated = rows.filter(({ federated }) => federated).map(({ id }) => id)
+  const vouched =
+    federated.length === 0 ? [] : await db.select().from(federatedUser).where(inArray(federatedUser.userId, federated))
+  const vouchedAs = new Map(vouched.map((each) => [each.userId, each]))
+  return rows.map((row) => ({
+    ...row,
+    passwordExpiresAt: byUser.get(row.id) ?? null,
+    vouchedAs: vouchedAs.get(row.id) ?? null,
+  }))
 }
 
 export interface UserFilter {
@@ -46,6 +54,8 @@ export interface UserFilter {
   inGroup?: string | undefined
   /** Only these. */
   ids?: readonly string[] | undefined
+  /** Only those that are vouched for so. */
+  vouched?: Partial<Record<'providerId' | 'protocolId' | 'uniqueId', string | undefined>>
   passwordEnds?: { how: 'lt' | 'lte' | 'gt' | 'gte' | 'eq' | 'neq'; at: Date } | undefined
 }
 
@@ -60,7 +70,8 @@ export async function listUsers(db: Db, filter: UserFilter, page: Page): Promise
     filter.enabled === undefined ? undefined : eq(user.enabled, filter.enabled),
     filter.inGroup === undefined
       ? undefined
-      : sql`${user.id} in (select user_id from group_member where group_id = ${filter.inGroup})`,
+      : sql`${user.id} in (select user_id from membership where group_id = ${filter.inGroup})`,
+    vouchedSo(filter.vouched),
     ends &&
       sql`(select p.expires_at from password p where p.user_id = ${user.id} order by p.id desc limit 1)
           ${signs[ends.how]} ${ends.at.toISOString()}::timestamptz`,
@@ -75,7 +86,16 @@ export async function listUsers(db: Db, filter: UserFilter, page: Page): Promise
     ),
   )
   const { rows, more } = await listPage(db, user, user.id, where, page)
-  return { rows: await withPasswords(db, rows), more }
+  return { rows: await asRows(db, rows), more }
+}
+
+function vouchedSo({ providerId, protocolId, uniqueId }: NonNullable<UserFilter['vouched']> = {}): SQL | undefined {
+  const conditions = and(
+    providerId === undefined ? undefined : sql`f.provider_id = ${providerId}`,
+    protocolId === undefined ? undefined : sql`f.protocol_id = ${protocolId}`,
+    uniqueId === undefined ? undefined : sql`f.unique_id = ${uniqueId}`,
+  )
+  return conditions && sql`${user.id} in (select f.user_id from federated_user f where ${conditions})`
 }
 
 /** `kept`: how many of a user's passwords stay, this one included. */
@@ -101,20 +121,21 @@ export async function insertUser(tx: Tx, spec: NewUser): Promise<UserRow> {
   )
   if (first) await replacePassword(tx, row.id, first, false)
   await emit(tx, { type: 'user.created', resourceId: row.id })
-  return { ...row, passwordExpiresAt: first?.expiresAt ?? null }
+  return { ...row, passwordExpiresAt: first?.expiresAt ?? null, vouchedAs: null }
 }
 
 export type UserChange = Partial<
   Pick<User, 'name' | 'enabled' | 'defaultProjectId' | 'description' | 'email' | 'options' | 'extra'>
 >
 
-/** A new password or the loss of `enabled` voids every token of the user. Throws conflict for a name in use. */
+/** A new password or the loss of `enabled` voids every token of the user. Throws conflict for a name in use, invalid. */
 export async function updateUser(
   tx: Tx,
   row: User,
   change: UserChange,
   next: NewPassword | null | undefined,
 ): Promise<UserRow> {
+  if (next && row.federated) invalid('A federated user has no password here: an identity provider vouches for them.')
   const voids = next !== undefined || (change.enabled === false && row.enabled)
   const fields = {
     ...change,
@@ -179,18 +200,19 @@ export async function removeUser(tx: Tx, row: Pick<User, 'id'>): Promise<void> {
 export async function addMember(tx: Tx, groupId: string, userId: string): Promise<void> {
   await tx.insert(groupMember).values({ groupId, userId }).onConflictDoNothing()
 }
-/** False when the user was not in the group. */
+/** False when the user was not in the group. Of a mapping's group it is only until the next sign-in. */
 export async function removeMember(tx: Tx, groupId: string, userId: string): Promise<boolean> {
-  const gone = await tx
-    .delete(groupMember)
-    .where(and(eq(groupMember.groupId, groupId), eq(groupMember.userId, userId)))
-    .returning()
-  return gone.length > 0
+  let count = 0
+  for (const table of [groupMember, federatedMembership]) {
+    const gone = await tx
+      .delete(table)
+      .where(and(eq(table.groupId, groupId), eq(table.userId, userId)))
+      .returning({ userId: table.userId })
+    count += gone.length
+  }
+  return count > 0
 }
 export async function isMember(db: Db, groupId: string, userId: string): Promise<boolean> {
-  const rows = await db
-    .select()
-    .from(groupMember)
-    .where(and(eq(groupMember.groupId, groupId), eq(groupMember.userId, userId)))
+  const rows = await db.rows(sql`select 1 from membership where group_id = ${groupId} and user_id = ${userId}`)
   return rows.length > 0
 }

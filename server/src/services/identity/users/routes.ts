@@ -43,6 +43,11 @@ export function readUserFilter(query: QueryValues): UserFilter {
     text: readTextFilters(query, ['name', 'domain_id', 'default_project_id', 'email']),
     enabled: flag(query, 'enabled'),
     passwordEnds: passwordEnds(query),
+    vouched: {
+      providerId: one(query, 'idp_id'),
+      protocolId: one(query, 'protocol_id'),
+      uniqueId: one(query, 'unique_id'),
+    },
   }
 }
 

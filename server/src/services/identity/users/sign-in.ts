@@ -58,7 +58,8 @@ export async function findSignIn(
     'id' in who
       ? sql`u.id = ${who.id}`
       : // those of a directory are found by it, not by how they were called when they were last seen
-        sql`u.name = ${who.name} and u.domain_id = ${domainOf(who.domain)} and u.local_id is null`
+        sql`u.name = ${who.name} and u.domain_id = ${domainOf(who.domain)} and u.local_id is null
+          and not u.federated`
   const domain = 'id' in who ? sql`u.domain_id` : domainOf(who.domain)
   const [row] = await db.rows<Row>(sql`
     select u.id, ${domain} as domain_id, u.local_id, u.options, u.enabled, u.failed_auth_count, u.failed_auth_at, u.last_active_at, u.created_at,

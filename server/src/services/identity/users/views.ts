@@ -11,4 +11,6 @@ export const userView = identityView<UserRow>(['user', 'users'], '/users', {
   email: (u) => u.email ?? undefined,
   password_expires_at: (u) => (u.passwordExpiresAt ? keystoneTime(u.passwordExpiresAt.getTime()) : null),
   options: (u) => u.options,
+  federated: ({ vouchedAs: v }) =>
+    v ? [{ idp_id: v.providerId, protocols: [{ protocol_id: v.protocolId, unique_id: v.uniqueId }] }] : undefined,
 })

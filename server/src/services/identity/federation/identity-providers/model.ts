@@ -18,6 +18,7 @@ import { listPage, type Page } from '#lib/http/page.ts'
 import { newHexId } from '#lib/id.ts'
 import { matching, type TextFilter } from '../../matching.ts'
 import { insertProject } from '../../projects/model.ts'
+import { removeVouched } from '../users/model.ts'
 
 const provider = pgTable('identity_provider', {
   id: text().primaryKey(),
@@ -46,6 +47,11 @@ async function withRemoteIds(db: Db, rows: readonly (typeof provider.$inferSelec
 
 export async function findIdentityProvider(db: Db, id: string): Promise<IdentityProvider | undefined> {
   return (await withRemoteIds(db, await db.select().from(provider).where(eq(provider.id, id))))[0]
+}
+/** The provider that calls itself so. */
+export async function findByRemoteId(db: Db, name: string): Promise<IdentityProvider | undefined> {
+  const [found] = await db.select().from(remoteId).where(eq(remoteId.remoteId, name))
+  return found && findIdentityProvider(db, found.providerId)
 }
 export async function listIdentityProviders(
   db: Db,
@@ -136,8 +142,9 @@ async function replaceRemoteIds(tx: Tx, providerId: string, names: readonly stri
   }
 }
 
-/** With its protocols. Its domain stays, for projects may be in it. */
+/** With its protocols and its users. Its domain stays, for projects may be in it. */
 export async function removeIdentityProvider(tx: Tx, id: string): Promise<void> {
+  await removeVouched(tx, { providerId: id })
   await tx.delete(provider).where(eq(provider.id, id))
   await emit(tx, { type: 'identity_provider.deleted', resourceId: id })
 }

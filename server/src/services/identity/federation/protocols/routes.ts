@@ -9,7 +9,16 @@ import { findIdentityProvider } from '../identity-providers/model.ts'
 import { providersPath } from '../identity-providers/views.ts'
 import { findMapping } from '../mappings/model.ts'
 import { requireOwnId } from '../names.ts'
-import { findProtocol, insertProtocol, listProtocols, type Protocol, removeProtocol, updateProtocol } from './model.ts'
+import { oidcSettings, readOidc } from '../oidc/settings.ts'
+import {
+  findProtocol,
+  insertProtocol,
+  listProtocols,
+  openProtocolSecret,
+  type Protocol,
+  removeProtocol,
+  updateProtocol,
+} from './model.ts'
 import { CreateProtocol, UpdateProtocol } from './schema.ts'
 
 const path = `${providersPath}/:idp/protocols`
@@ -18,6 +27,8 @@ const protocolView = view<Protocol>(['protocol', 'protocols'], {
   id: (p) => p.id,
   mapping_id: (p) => p.mappingId,
   remote_id_attribute: (p) => p.remoteIdAttribute ?? undefined,
+  // our own: without the secret
+  oidc: (p) => oidcSettings(p),
   links: (p, { baseUrl }) => {
     const provider = `${baseUrl}${providersPath}/${encodeURIComponent(p.providerId)}`
     return { self: `${provider}/protocols/${encodeURIComponent(p.id)}`, identity_provider: provider }
@@ -54,13 +65,14 @@ export const protocolRoutes = [
     status: 201,
     body: CreateProtocol,
     async handle(req) {
-      const { db, body, view } = req
+      const { db, body, view, world } = req
       const key = keyOf(req)
-      const { mapping_id: mappingId, remote_id_attribute: remoteIdAttribute = null } = body.protocol
+      const { mapping_id: mappingId, remote_id_attribute: remoteIdAttribute = null, oidc } = body.protocol
       requireOwnId(key.id)
       if (!(await findIdentityProvider(db, key.providerId))) notFound('Identity Provider', key.providerId)
       await requireMapping(req, mappingId)
-      const row = await change(db, (tx) => insertProtocol(tx, { ...key, mappingId, remoteIdAttribute }))
+      const speech = oidc ? readOidc(world.config, oidc, undefined) : undefined
+      const row = await change(db, (tx) => insertProtocol(tx, { ...key, mappingId, remoteIdAttribute, speech }))
       return protocolView.show(row, view)
     },
   }),
@@ -76,10 +88,13 @@ export const protocolRoutes = [
     body: UpdateProtocol,
     ...on,
     async handle(req, row) {
-      const { db, body, view } = req
-      const { mapping_id: mappingId, remote_id_attribute: remoteIdAttribute } = body.protocol
+      const { db, body, view, world } = req
+      const { mapping_id: mappingId, remote_id_attribute: remoteIdAttribute, oidc } = body.protocol
       if (mappingId !== undefined) await requireMapping(req, mappingId)
-      const fields = given({ mappingId, remoteIdAttribute })
+      const settings = oidcSettings(row)
+      const before = settings && { settings, secret: await openProtocolSecret(db, row) }
+      const speech = oidc ? readOidc(world.config, oidc, before) : oidc
+      const fields = given({ mappingId, remoteIdAttribute, speech })
       return protocolView.show(await change(db, (tx) => updateProtocol(tx, row, fields)), view)
     },
   }),

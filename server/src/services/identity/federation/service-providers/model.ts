@@ -31,6 +31,11 @@ export function listServiceProviders(
   )
   return listPage(db, serviceProvider, serviceProvider.id, where, page)
 }
+/** As tokens show them. */
+export function listEnabledServiceProviders(db: Db): Promise<ServiceProvider[]> {
+  return db.select().from(serviceProvider).where(eq(serviceProvider.enabled, true)).orderBy(serviceProvider.id)
+}
+
 /** Throws conflict for an id in use. */
 export async function insertServiceProvider(tx: Tx, spec: NewServiceProvider): Promise<ServiceProvider> {
   const [row] = await tx.insert(serviceProvider).values(spec).onConflictDoNothing().returning()
