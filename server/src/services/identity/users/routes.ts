@@ -51,6 +51,11 @@ export function readUserFilter(query: QueryValues): UserFilter {
   }
 }
 
+/** Who is vouched for is found out when they sign in; it is nobody's to say. */
+function requireNotFederated(given: object): void {
+  if ('federated' in given) invalid('Federated users come to be by signing in: they cannot be made or changed here.')
+}
+
 async function requireDefaultProject(req: Pick<Request, 'db'>, id: string | null | undefined): Promise<void> {
   // one that is not there is allowed: it means no default
   if (id && (await findProject(req.db, id))?.isDomain)
@@ -79,6 +84,7 @@ export const userRoutes = [
         domain_id: _domain,
         ...rest
       } = body.user
+      requireNotFederated(rest)
       if (!(await findDomain(db, domainId))) notFound('Domain', domainId)
       await requireOurDomain(world, domainId)
       await requireDefaultProject(req, defaultProjectId)
@@ -140,6 +146,7 @@ export const userRoutes = [
         domain_id: asked,
         ...rest
       } = body.user
+      requireNotFederated(rest)
       if (asked !== undefined && asked !== domainId) invalid('A user cannot be moved to another domain.')
       await requireDefaultProject(req, defaultProjectId)
       const next =

@@ -97,6 +97,9 @@ test('a federated user’s name is nobody’s: it may be another’s, and opens 
   const auth = (user: object) => ({ auth: { identity: { methods: ['password'], password: { user } } } })
   const own = { name: 'twin', domain: { id: 'default' }, password: "twin's" }
   assert.equal((await cloud.as('stranger').post(`${v3}/auth/tokens`, auth(own))).status, 201)
+  const federated = [{ idp_id: 'acme', protocols: [{ protocol_id: 'openid', unique_id: 'c' }] }]
+  assert.equal((await admin.post('/users', { user: { name: 'c', federated } })).status, 400)
+  assert.equal((await admin.patch(`/users/${one.json.token.user.id}`, { user: { federated } })).status, 400)
   const byId = { id: one.json.token.user.id, password: "twin's" }
   assert.equal((await cloud.as('stranger').post(`${v3}/auth/tokens`, auth(byId))).status, 401)
 })
