@@ -42,7 +42,9 @@ export const rotate = (cloud: TestCloud) => cloud.db.transaction((tx) => rotateO
 export const crashScenarios: readonly CrashScenario[] = [
   {
     name: 'a change of keys',
-    steps: ['addVersions', 'sealVersions', 'wrapDataKeys', 'retire'].map((step) => `object-keys.renew/${step}`),
+    steps: ['addVersions', 'sealVersions', 'wrapUploads', 'wrapDataKeys', 'retire'].map(
+      (step) => `object-keys.renew/${step}`,
+    ),
     async begin(cloud) {
       await fill(cloud)
       await rotate(cloud)

@@ -2,17 +2,19 @@
 // anew. No object's bytes are touched and none becomes unreadable: what is old goes only when nothing refers to it any more,
 // and then an hour later, by the next change of keys.
 import { Type } from 'typebox'
-import { and, type Db, desc, eq, ne, sql, type Tx } from '#lib/db.ts'
+import { and, type Db, eq, isNotNull, ne, sql, type Tx } from '#lib/db.ts'
 import { addKey, dropOldKeys, ensureKey, readKeys } from '#lib/key-ring.ts'
-import { openBytes, sealBytes } from '#lib/sealed.ts'
 import { again, done, next, type Outcome, type Run, startTask, task } from '#lib/task.ts'
+import { objectUpload } from '../model.ts'
 import { objectKeyRenewal, objectKeyVersion } from './model.ts'
-import { addVersion, boundTo, keysChanged, openVersion, sealVersion } from './project-keys.ts'
+import { addVersion, keysChanged, openVersion, sealVersion } from './project-keys.ts'
 import type { Sealed } from './sealed.ts'
+import { allVersions, wrapAnew } from './wrap-anew.ts'
 
 const hourMs = 3_600_000
 const keyBatch = 200
 const rowBatch = 1000
+const damaged = 'a data key is damaged: what it encrypts could not be read before either'
 
 const Input = Type.Object({ ringSerial: Type.Integer() })
 type Renewing = Run<{ ringSerial: number }>
@@ -28,7 +30,7 @@ export const objectKeysRenew = task({
   kind: 'object-keys.renew',
   input: Input,
   deadline: '168h',
-  steps: { addVersions, sealVersions, wrapDataKeys, retire },
+  steps: { addVersions, sealVersions, wrapUploads, wrapDataKeys, retire },
   // what was not reached is still readable; the next change of keys begins again
   failed: (tx, { ringSerial }) => tx.delete(objectKeyRenewal).where(eq(objectKeyRenewal.ringSerial, ringSerial)),
 })
@@ -66,6 +68,26 @@ async function sealVersions({ db }: Renewing): Promise<Outcome> {
   })
 }
 
+// Uploads in parts come before objects: what is completed from now on has the new wrapping.
+async function wrapUploads({ db, log }: Renewing): Promise<Outcome> {
+  const keys = await allVersions(db)
+  const rows = await db
+    .select({ id: objectUpload.id, sealed: objectUpload.sealed })
+    .from(objectUpload)
+    .where(isNotNull(objectUpload.sealed))
+  return next(async (tx) => {
+    for (const { id, sealed } of rows) {
+      const anew = wrapAnew(sealed, keys, (error) => log.error({ err: error, upload: id }, damaged))
+      if (!anew) continue
+      const asRead = sql`${objectUpload.sealed} = ${JSON.stringify(sealed)}::text::jsonb`
+      await tx
+        .update(objectUpload)
+        .set({ sealed: anew })
+        .where(and(eq(objectUpload.id, id), asRead))
+    }
+  })
+}
+
 interface Place {
   source: 'object' | 'object_version'
   containerId: number
@@ -91,14 +113,11 @@ async function wrapDataKeys({ db, input, signal, log }: Renewing): Promise<Outco
     if (last) at = { ...at, containerId: Number(last.container_id), name: last.name, version: Number(last.version) }
     else if (at.source === 'object') at = { source: 'object_version', containerId: 0, name: '', version: 0 }
     else return next((tx) => tx.delete(objectKeyRenewal).where(eq(objectKeyRenewal.ringSerial, ringSerial)))
-    const changes = rows.flatMap((row) => {
-      try {
-        return wrappedAnew(row, keys)
-      } catch (error) {
-        // it could not be read before, and is no worse now
-        log.error({ err: error, container: row.container_id, object: row.name }, 'the data key of an object is damaged')
-        return []
-      }
+    const changes = rows.flatMap(({ sealed, ...row }): Change[] => {
+      const anew = wrapAnew(sealed, keys, (error) => {
+        log.error({ err: error, container: row.container_id, object: row.name }, damaged)
+      })
+      return sealed && anew ? [{ ...row, old: sealed, new: anew }] : []
     })
     await db.transaction(async (tx) => {
       await replace(tx, at.source, changes)
@@ -120,38 +139,12 @@ async function readBatch(db: Db, { source, containerId, name, version }: Place):
     select container_id, name, version, sealed from ${sql.identifier(source)} where ${after} limit ${rowBatch}`)
 }
 
-/** Of every key that there is, its versions; newest first. */
-async function allVersions(db: Db): Promise<Map<string, { version: number; key: Buffer }[]>> {
-  const ring = await readKeys(db, 'object')
-  const rows = await db.select().from(objectKeyVersion).orderBy(desc(objectKeyVersion.version))
-  const keys = new Map<string, { version: number; key: Buffer }[]>()
-  for (const row of rows)
-    keys.set(row.keyId, [...(keys.get(row.keyId) ?? []), { version: row.version, key: openVersion(row, ring) }])
-  return keys
-}
-
 interface Change {
   container_id: string
   name: string
   version: string
   old: Sealed
   new: Sealed
-}
-
-// Nothing for a row that is not encrypted, not with a key of ours, up to date, or whose key was destroyed.
-function wrappedAnew(row: Row, keys: Map<string, { version: number; key: Buffer }[]>): Change[] {
-  const { sealed, container_id, name, version } = row
-  if (!sealed || sealed.mode === 'sse-c') return []
-  const versions = keys.get(sealed.keyId)
-  const newest = versions?.[0]
-  const under = versions?.find((each) => each.version === sealed.keyVersion)
-  if (!newest || !under || under === newest) return []
-  const context = sealed.mode === 'sse-kms' ? sealed.context : {}
-  const dataKey = openBytes(Buffer.from(sealed.dataKey, 'base64'), boundTo(sealed.keyId, under.version, context), under)
-  const wrapped = sealBytes(dataKey, boundTo(sealed.keyId, newest.version, context), newest).toString('base64')
-  return [
-    { container_id, name, version, old: sealed, new: { ...sealed, keyVersion: newest.version, dataKey: wrapped } },
-  ]
 }
 
 // A row that was replaced meanwhile stays as it is.
@@ -173,6 +166,8 @@ async function retire(): Promise<Outcome> {
         select sealed->>'keyId' as key_id, (sealed->>'keyVersion')::int as version from object where sealed->>'keyId' is not null
         union
         select sealed->>'keyId', (sealed->>'keyVersion')::int from object_version where sealed->>'keyId' is not null
+        union
+        select sealed->>'keyId', (sealed->>'keyVersion')::int from object_upload where sealed->>'keyId' is not null
       ), idle as materialized (
         select key_id, version from object_key_version v
         where version < (select max(version) from object_key_version where key_id = v.key_id)

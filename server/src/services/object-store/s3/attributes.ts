@@ -4,6 +4,7 @@ import { contentOf } from '../swift/content.ts'
 import { type Answer, xmlAnswer } from './answer.ts'
 import { readLimit } from './buckets.ts'
 import { checksumElements, elementOf, keptOf } from './checksums.ts'
+import { requireCustomerKey } from './encryption.ts'
 import { refuse } from './errors.ts'
 import { etagOfObject, keepsVersions, readVersionId, versionId } from './metadata.ts'
 import { findNamed, follow } from './objects-get.ts'
@@ -19,6 +20,7 @@ export async function getObjectAttributes(request: ObjectRequest): Promise<Answe
     refuse('InvalidArgument', 'Invalid attribute name specified.', { ArgumentName: 'x-amz-object-attributes' })
   const named = await findNamed(request, bucket, key, readVersionId(request))
   const { object, whose } = await follow(request, named)
+  await requireCustomerKey(request, object)
   const content = await contentOf(request.world, whose, object)
   const { manifest, checksums } = object
   const kept = keptOf(checksums)

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { defaultEncryption } from '../encryption/default.ts'
 import { keyArn } from '../encryption/project-keys.ts'
 import type { EncryptionWish, KeyContext, Sealed } from '../encryption/sealed.ts'
+import { openDataKey, type Sealing, startSealing } from '../encryption/sealing.ts'
+import type { StoredObject } from '../model.ts'
 import { refuse } from './errors.ts'
 import type { BucketRequest, S3Request } from './request.ts'
 
@@ -43,6 +45,26 @@ export function readWish(request: BucketRequest): EncryptionWish {
     ArgumentName: prefix,
     ArgumentValue: algorithm,
   })
+}
+
+/** What the bytes of this request are encrypted with; undefined: nothing. */
+export function sealingFor(request: BucketRequest): Promise<Sealing | undefined> {
+  return startSealing(request.world, request.bucket.whose, readWish(request))
+}
+
+/**
+ * The customer's key that a request brings for an object it reads (`source`: that it copies). Throws when the object has
+ * another one, or none; asked before anything is told of the object.
+ */
+export async function requireCustomerKey(
+  request: S3Request,
+  object: Pick<StoredObject, 'sealed'>,
+  of: 'object' | 'source' = 'object',
+): Promise<Buffer | undefined> {
+  const customer = readCustomerKey(request, of)
+  if (object.sealed?.mode === 'sse-c') await openDataKey(request.world, object.sealed, customer?.key)
+  else if (customer) refuse('InvalidRequest', 'The encryption parameters are not applicable to this object.')
+  return customer?.key
 }
 
 function readContext(base64: string): KeyContext {

@@ -12,6 +12,7 @@ import { type Answer, quoted, xmlAnswer } from './answer.ts'
 import { readXml } from './body.ts'
 import { type Algorithm, checksumElements, elementOf, joinChecksums, readClaim } from './checksums.ts'
 import { readWriteCondition } from './conditions.ts'
+import { encryptionHeaders } from './encryption.ts'
 import { refuse } from './errors.ts'
 import { uploadIdOf } from './multipart.ts'
 import { versionHeader } from './objects-put.ts'
@@ -39,7 +40,9 @@ export async function completeMultipartUpload(request: ObjectRequest): Promise<A
     const upload = await takeUpload(tx, id)
     return upload && complete(tx, request, upload, named)
   })
-  return made ? answerOf(request, made.bytes, versionHeader(request, made)) : completedBefore(request, id)
+  if (!made) return completedBefore(request, id)
+  const headers = { ...versionHeader(request, made), ...encryptionHeaders(request, made.bytes.sealed) }
+  return answerOf(request, made.bytes, headers)
 }
 
 function readParts(document: Element): Named[] {
@@ -139,7 +142,7 @@ async function completedBefore(request: ObjectRequest, id: string): Promise<Answ
   const { db, bucket, key } = request
   const now = await findObject(db, bucket.container.id, key)
   if (!now?.manifest || !('upload' in now.manifest) || now.manifest.upload !== id) return refuse('NoSuchUpload')
-  return answerOf(request, now, versionHeader(request, now))
+  return answerOf(request, now, { ...versionHeader(request, now), ...encryptionHeaders(request, now.sealed) })
 }
 
 function answerOf(

@@ -18,12 +18,12 @@ import {
   nameOf,
   readUploadChecksum,
 } from './checksums.ts'
+import { encryptionHeaders, readCustomerKey, sealingFor } from './encryption.ts'
 import { refuse } from './errors.ts'
 import { readFacts } from './metadata.ts'
 import { allOf, findSource } from './objects-copy.ts'
 import { mostBytes, receiveBody, storageClassOf } from './objects-put.ts'
 import { type BucketRequest, type ObjectRequest, requireKey } from './request.ts'
-import { sealingFor } from './sealing.ts'
 import { encode } from './sigv4.ts'
 import type { Content } from './xml.ts'
 
@@ -66,13 +66,19 @@ export async function createMultipartUpload(request: ObjectRequest): Promise<Ans
   return xmlAnswer(
     'InitiateMultipartUploadResult',
     { Bucket: bucket.container.name, Key: key, UploadId: uploadText(upload.id) },
-    checksum ? { 'x-amz-checksum-algorithm': nameOf(checksum.algorithm), 'x-amz-checksum-type': checksum.type } : {},
+    {
+      ...(checksum && { 'x-amz-checksum-algorithm': nameOf(checksum.algorithm), 'x-amz-checksum-type': checksum.type }),
+      ...encryptionHeaders(request, upload.sealed),
+    },
   )
 }
 
 /** How the parts of an upload are taken in: each of them is a blob, for they are joined as they are. */
-async function partOptions({ world }: ObjectRequest, upload: Upload) {
-  const sealing = upload.sealed ? await resumeSealing(world, upload.sealed, undefined) : undefined
+async function partOptions(request: ObjectRequest, upload: Upload) {
+  const customer = readCustomerKey(request)
+  if (customer && upload.sealed?.mode !== 'sse-c')
+    refuse('InvalidRequest', 'The multipart upload was initiated without the encryption that its parts ask for.')
+  const sealing = upload.sealed ? await resumeSealing(request.world, upload.sealed, customer?.key) : undefined
   return { storageClass: upload.storageClass, sealing, inlineUpTo: 0 }
 }
 
@@ -98,7 +104,11 @@ export async function uploadPart(request: ObjectRequest): Promise<Answer> {
   await requireRoom(request, body.length ?? 0)
   const received = await receiveBody(request, await partOptions(request, upload), algorithmOf(upload))
   await keepPart(request, upload, number, received)
-  return { status: 200, headers: { ETag: quoted(received.etag), ...checksumHeaders(received.checksums) } }
+  const encryption = encryptionHeaders(request, upload.sealed)
+  return {
+    status: 200,
+    headers: { ETag: quoted(received.etag), ...checksumHeaders(received.checksums), ...encryption },
+  }
 }
 
 export async function uploadPartCopy(request: ObjectRequest): Promise<Answer> {
@@ -127,7 +137,10 @@ export async function uploadPartCopy(request: ObjectRequest): Promise<Answer> {
   return xmlAnswer(
     'CopyPartResult',
     { LastModified: isoTime(at), ETag: quoted(received.etag), ...checksumElements(received.checksums) },
-    source.version === undefined ? {} : { 'x-amz-copy-source-version-id': source.version },
+    {
+      ...(source.version !== undefined && { 'x-amz-copy-source-version-id': source.version }),
+      ...encryptionHeaders(request, upload.sealed),
+    },
   )
 }
 

@@ -1,6 +1,7 @@
 // CopyObject: the bytes are shared where they lie at a backend of the class that is wanted.
+import { copyBytes } from '../encryption/copy.ts'
 import type { StoredObject } from '../model.ts'
-import { bytesOf, type Received } from '../store/bytes.ts'
+import type { Received } from '../store/bytes.ts'
 import type { ObjectFacts } from '../store/put.ts'
 import { receive } from '../store/receive.ts'
 import { type Content, contentOf } from '../swift/content.ts'
@@ -9,18 +10,19 @@ import { type Answer, isoTime, quoted, xmlAnswer } from './answer.ts'
 import { type Algorithm, checksumElements, digestOf, keptOf, readAlgorithm } from './checksums.ts'
 import { requireCopyable } from './conditions.ts'
 import { findBucket } from './find-bucket.ts'
+import { encryptionHeaders, readWish, requireCustomerKey, sealingFor } from './encryption.ts'
 import { refuse } from './errors.ts'
 import { etagOfObject, keepsVersions, readExtras, readFacts, readVersionId, versionId } from './metadata.ts'
 import { findNamed, follow } from './objects-get.ts'
 import { mostBytes, storageClassOf, storeReceived, versionHeader } from './objects-put.ts'
 import { type Bucket, type ObjectRequest, requireKey } from './request.ts'
-import { sealingFor } from './sealing.ts'
 
 export interface Source {
   bucket: Bucket
   key: string
   object: StoredObject
   content: Content
+  customerKey: Buffer | undefined
   etag: string
   /** When it was asked for by version, or its bucket keeps them. */
   version: string | undefined
@@ -37,10 +39,19 @@ export async function findSource(request: ObjectRequest): Promise<Source> {
   if (!(await isAllowed(asReader, needs, bucket, key))) refuse('AccessDenied')
   const named = await findNamed(request, bucket, key, readVersionId(asReader))
   const { object, whose } = await follow({ ...request, bucket, key }, named)
-  const content = await contentOf(request.world, whose, object)
+  const customerKey = await requireCustomerKey(request, object, 'source')
+  const content = await contentOf(request.world, whose, object, 0, customerKey)
   const etag = object.kind === 'slo' ? etagOfObject(object) : content.etag.replaceAll('"', '')
   requireCopyable(request, { etag, modifiedAt: object.modifiedAt })
-  return { bucket, key, object, content, etag, version: keepsVersions(bucket.container) ? versionId(named) : undefined }
+  return {
+    bucket,
+    key,
+    object,
+    content,
+    customerKey,
+    etag,
+    version: keepsVersions(bucket.container) ? versionId(named) : undefined,
+  }
 }
 
 function readSource(header: string): { bucket: string; key: string; version: string | undefined } {
@@ -76,6 +87,7 @@ export async function copyObject(request: ObjectRequest): Promise<Answer> {
   const says = [
     'x-amz-storage-class',
     'x-amz-server-side-encryption',
+    'x-amz-server-side-encryption-customer-algorithm',
     'x-amz-website-redirect-location',
     'x-amz-checksum-algorithm',
   ]
@@ -104,6 +116,7 @@ export async function copyObject(request: ObjectRequest): Promise<Answer> {
     { LastModified: isoTime(made.modifiedAt), ETag: quoted(bytes.etag), ...checksumElements(bytes.checksums) },
     {
       ...versionHeader(request, made),
+      ...encryptionHeaders(request, bytes.sealed),
       ...(source.version !== undefined && { 'x-amz-copy-source-version-id': source.version }),
     },
   )
@@ -127,24 +140,24 @@ function factsOf({ contentType, metadata, headers }: StoredObject): ObjectFacts 
 
 async function bytesFor(
   request: ObjectRequest,
-  { object, content }: Source,
+  { object, content, customerKey }: Source,
   algorithm: Algorithm | undefined,
 ): Promise<{ bytes: Received; shared: boolean }> {
   const storageClass = storageClassOf(request)
-  const sealing = await sealingFor(request)
-  const same = (object.sealed === null) === (sealing === undefined) && object.storageClass === storageClass
   const kept = keptOf(object.checksums)
   const plain = object.kind === 'plain' && object.headers['x-object-manifest'] === undefined
   // an etag of parts is not that of a copy, which has none
   const whole = !object.etag.includes('-') && kept?.type !== 'COMPOSITE'
   const known = algorithm === undefined || kept?.algorithm === algorithm
-  if (plain && whole && known && same && !sealing) return { bytes: bytesOf(object), shared: true }
   const wanted = algorithm ?? kept?.algorithm
-  const bytes = await receive(request.world, await allOf(content), {
-    storageClass,
-    sealing,
-    checksums: wanted ? { [wanted]: digestOf(wanted) } : {},
-  })
+  const options = { storageClass, checksums: wanted ? { [wanted]: digestOf(wanted) } : {} }
+  if (plain && whole && known) {
+    const wish = readWish(request)
+    const anew = object.storageClass !== storageClass
+    return copyBytes(request.world, object, { whose: request.bucket.whose, wish, customerKey, anew, ...options })
+  }
+  const sealing = await sealingFor(request)
+  const bytes = await receive(request.world, await allOf(content), { ...options, sealing })
   return { bytes, shared: false }
 }
 

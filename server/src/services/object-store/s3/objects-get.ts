@@ -11,6 +11,7 @@ import { parseRanges, type Range } from '../swift/ranges.ts'
 import { deny, isAllowed } from './access.ts'
 import type { Answer } from './answer.ts'
 import { requireReadable } from './conditions.ts'
+import { encryptionHeaders, requireCustomerKey } from './encryption.ts'
 import { refuse } from './errors.ts'
 import { etagOfObject, keepsVersions, objectHeaders, readVersionId, versionId } from './metadata.ts'
 import type { Bucket, ObjectRequest, S3Request } from './request.ts'
@@ -84,10 +85,15 @@ export async function getObject(request: ObjectRequest): Promise<Answer> {
   const { bucket, key, method } = request
   const named = await findNamed(request, bucket, key, readVersionId(request))
   const { object, whose } = await follow(request, named)
-  const content = await contentOf(request.world, whose, object)
+  const customerKey = await requireCustomerKey(request, object)
+  const content = await contentOf(request.world, whose, object, 0, customerKey)
   const etag = object.kind === 'slo' ? etagOfObject(object) : content.etag.replaceAll('"', '')
   requireReadable(request, { etag, modifiedAt: object.modifiedAt })
-  const headers = { ...objectHeaders(request, bucket.container, object, etag), ...overrides(request) }
+  const headers = {
+    ...objectHeaders(request, bucket.container, object, etag),
+    ...encryptionHeaders(request, object.sealed),
+    ...overrides(request),
+  }
   const part = readPart(request, object, content.size)
   if (part) headers['x-amz-mp-parts-count'] = String(part.count)
   const range = part?.range ?? readRange(request, content.size, { etag, modifiedAt: object.modifiedAt })

@@ -12,10 +12,10 @@ import { type Answer, quoted } from './answer.ts'
 import { readMd5 } from './body.ts'
 import { type Algorithm, checksumHeaders, digestOf, readClaim, requireSame } from './checksums.ts'
 import { readWriteCondition } from './conditions.ts'
+import { encryptionHeaders, sealingFor } from './encryption.ts'
 import { refuse } from './errors.ts'
 import { keepsVersions, readFacts, versionId } from './metadata.ts'
 import { type BucketRequest, type ObjectRequest, requireKey } from './request.ts'
-import { sealingFor } from './sealing.ts'
 
 export const mostBytes = 5 * 1024 ** 3
 
@@ -44,7 +44,12 @@ export async function putObjectBytes(request: ObjectRequest): Promise<Answer> {
   const made = await storeReceived(request, received, facts)
   return {
     status: 200,
-    headers: { ETag: quoted(received.etag), ...checksumHeaders(received.checksums), ...versionHeader(request, made) },
+    headers: {
+      ETag: quoted(received.etag),
+      ...checksumHeaders(received.checksums),
+      ...versionHeader(request, made),
+      ...encryptionHeaders(request, received.sealed),
+    },
   }
 }
 

@@ -3,7 +3,7 @@
 import { refuse } from './errors.ts'
 import type { S3Request } from './request.ts'
 
-const refused = /^x-amz-(server-side-encryption|copy-source-server-side-encryption|write-offset-bytes$|mfa$)/
+const refused = /^x-amz-(write-offset-bytes$|mfa$)/
 
 /** Throws NotImplemented naming the header. */
 export function requireSupported(request: S3Request): void {

@@ -25,27 +25,34 @@ interface Piece {
 const deepest = 10
 const mostSegments = 100_000
 
-export async function contentOf(world: World, whose: Whose, object: StoredObject, depth = 0): Promise<Content> {
+/** `customerKey`: of an object, or of segments, that are encrypted with one. */
+export async function contentOf(
+  world: World,
+  whose: Whose,
+  object: StoredObject,
+  depth = 0,
+  customerKey?: Buffer,
+): Promise<Content> {
   const manifest = object.headers['x-object-manifest']
   if (object.kind === 'slo' && object.manifest && 'segments' in object.manifest) {
     const pieces = object.manifest.segments.map((segment) => segmentPiece(world, whose, segment, depth))
     return { size: object.size, etag: `"${object.etag}"`, open: joined(pieces) }
   }
   if (manifest !== undefined) return dynamic(world, whose, decodeURIComponent(manifest))
-  return { size: object.size, etag: object.etag, open: ownBytes(world, object) }
+  return { size: object.size, etag: object.etag, open: ownBytes(world, object, customerKey) }
 }
 
 /** The bytes of this object; when it was replaced since it was looked up, of what is there now if that is the same. */
-function ownBytes(world: World, object: StoredObject): Piece['open'] {
+function ownBytes(world: World, object: StoredObject, customerKey?: Buffer): Piece['open'] {
   return async ({ start, end }) => {
     try {
-      return await readBytes(world, object, start, end)
+      return await readBytes(world, object, start, end, customerKey)
     } catch (error) {
       if (!(error instanceof BlobMissing)) throw error
       const now = await findObject(world.db, object.containerId, object.name)
       if (now?.etag !== object.etag || now.size !== object.size)
         refuse(503, 'The object was replaced while it was read; try again.')
-      return readBytes(world, now, start, end)
+      return readBytes(world, now, start, end, customerKey)
     }
   }
 }
