@@ -33,6 +33,7 @@ import { imageService, openImage, sweepImages } from '#image'
 import { networkReports, networkService } from '#network'
 import {
   closeS3Server,
+  flushUse,
   makeS3Server,
   objectKeyService,
   objectStoreService,
@@ -184,6 +185,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
       await closeS3Server(s3)
       await server.close()
       await world.directories.close()
+      await flushUse(world).catch((error: unknown) => log.warn({ err: error }, 'some use of the object store is lost'))
       await audit.close()
       await db.close()
     },

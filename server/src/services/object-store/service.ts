@@ -6,6 +6,7 @@ import { errorPage, statusOfFault, transactionId } from './swift/answer.ts'
 import { storageRoute } from './storage.ts'
 import { handleSwift } from './swift/dispatch.ts'
 import { swiftInfo } from './swift/info.ts'
+import { usageRoutes } from './usage-routes.ts'
 
 // For Flash and its kin; other origins than the service's own are not let in.
 const crossDomain = `<?xml version="1.0"?>
@@ -48,6 +49,7 @@ export const objectStoreService: Service = {
     }),
   ],
   rootRoutes: [
+    ...usageRoutes,
     storageRoute,
     route({ method: 'GET', path: '/info', policy: 'public', handle: async ({ world }) => swiftInfo(world) }),
     route({

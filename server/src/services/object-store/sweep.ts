@@ -6,6 +6,7 @@ import type { Backend } from './backend/contract.ts'
 import { allBackends, backendOf } from './backends.ts'
 import { destroyDueKeys } from './encryption/project-keys.ts'
 import { runLifecycles } from './lifecycle/run.ts'
+import { pruneUse } from './metering.ts'
 import { objectBlob, objectGarbage } from './model.ts'
 import { startScrubbing } from './scrub.ts'
 import { onGarbage } from './store/blobs.ts'
@@ -142,6 +143,7 @@ export function startSweeping(world: World): () => Promise<void> {
       if (performance.now() < nextOrphans) return
       nextOrphans = performance.now() + orphansEveryMs
       await sweepOrphans(world)
+      await pruneUse(world)
     })()
       .catch(failed)
       .finally(() => (running = undefined))

@@ -38,6 +38,8 @@ export interface Known {
   bucket: string | undefined
   key: string | undefined
   projectId: string | undefined
+  /** Its name within its project. */
+  container?: string
   /** For a script of another origin, whatever it is answered. */
   cors?: Record<string, string>
 }
@@ -110,12 +112,14 @@ async function carryOut(request: S3Request, operation: Operation, known: Known):
   const { actor, target } = request
   if (operation.level === 'service' || operation.level === 'account') {
     if (actor.projectId === null) refuse('AccessDenied')
+    known.projectId = actor.projectId
     if (!request.allows(operation.rule, actor.projectId)) refuse('AccessDenied')
     return operation.handle(request)
   }
   const bucket = await findBucket(request, target.bucket!)
   if (!bucket) return actor.userId === '' ? refuse('AccessDenied') : noSuchBucket(target.bucket!)
   known.projectId = bucket.whose.projectId
+  known.container = bucket.container.name
   if (request.headers.origin !== undefined) known.cors = await corsHeaders(request, bucket)
   if (!operation.perKey || bucket.container.sharing?.policy === undefined)
     await requireAllowed(request, operation, bucket, target.key)

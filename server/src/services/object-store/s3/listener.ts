@@ -11,6 +11,7 @@ import { observeRequest } from '#lib/metrics.ts'
 import { makeEnforcer, readOverrides } from '#lib/policy.ts'
 import type { World } from '#lib/world.ts'
 import type { AccessKeys } from '#identity'
+import { meter } from '../metering.ts'
 import { objectStorePolicies } from '../policy.ts'
 import { type Answer, quoted } from './answer.ts'
 import { answerS3, type Known, stranger, type Surroundings } from './dispatch.ts'
@@ -133,6 +134,14 @@ async function serve(
       targetProjectId: known.projectId,
       createdId: undefined,
     })
+  if (known.projectId !== undefined && status < 500)
+    meter(around.world, {
+      projectId: known.projectId,
+      container: known.container ?? '',
+      operation: name,
+      bytesIn: coming(raw) ? Number(raw.headers['content-length'] ?? 0) : 0,
+      bytesOut: raw.method === 'HEAD' ? 0 : Number(answer.headers['Content-Length'] ?? bodyLength(answer)),
+    })
   const level =
     status >= 500 && status !== 501 ? 'error' : raw.method === 'GET' || raw.method === 'HEAD' ? 'debug' : 'info'
   if (log.isLevelEnabled(level)) {
@@ -155,6 +164,7 @@ async function serve(
   }
 }
 
+const bodyLength = ({ body }: Answer) => (typeof body === 'string' || Buffer.isBuffer(body) ? body.length : 0)
 const coming = (raw: IncomingMessage) =>
   raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length'] ?? 0) > 0
 const bytesComing = (raw: IncomingMessage) => Number(raw.headers['content-length'] ?? Infinity)

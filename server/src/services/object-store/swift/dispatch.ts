@@ -2,6 +2,7 @@
 import { Fault } from '#lib/fault.ts'
 import { reply, type Reply, type Request } from '#lib/http/route.ts'
 import { statusOf } from '#lib/http/status.ts'
+import { meter } from '../metering.ts'
 import { answerAccount } from './account.ts'
 import { type Answer, errorPage, refuse, statusOfFault, transactionId } from './answer.ts'
 import { answerBulkDelete, answerManifestDelete, isBulkDelete } from './bulk-delete.ts'
@@ -19,8 +20,10 @@ import { disposition, readGrant } from './temp-url.ts'
 
 export async function handleSwift(req: Request, method: string): Promise<Reply> {
   let answer: Answer
+  let sr: SwiftRequest | undefined
   try {
-    answer = await answerSwift(readRequest(req, method))
+    sr = readRequest(req, method)
+    answer = await answerSwift(sr)
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     answer = answerFault(error)
@@ -29,7 +32,20 @@ export async function handleSwift(req: Request, method: string): Promise<Reply> 
       req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 1 << 20
     if (coming && !req.stream.readableEnded) answer.headers['Connection'] = 'close'
   }
-  return finish(answer, method)
+  const made = finish(answer, method)
+  if (sr) count(sr, made)
+  return made
+}
+
+function count({ req, method, projectId, container, object }: SwiftRequest, { headers }: Reply): void {
+  const level = object !== undefined ? 'object' : container !== undefined ? 'container' : 'account'
+  meter(req.world, {
+    projectId,
+    container: container ?? '',
+    operation: `swift ${method} ${level}`,
+    bytesIn: Number(req.headers['content-length'] ?? 0) || 0,
+    bytesOut: method === 'HEAD' ? 0 : Number(headers['Content-Length'] ?? 0) || 0,
+  })
 }
 
 function answerFault(fault: Fault): Answer {
