@@ -10,7 +10,7 @@ import type { Counts } from './test-reporter.ts'
 const root = resolve(import.meta.dirname, '..')
 const reporter = join(import.meta.dirname, 'test-reporter.ts')
 const unitProcesses = 2
-const limitMinutes = { unit: 10, e2e: 60 }
+const limitMinutes = { unit: 25, e2e: 60 }
 
 interface Batch {
   files: string[]

@@ -21,8 +21,8 @@ import {
   findUserIdByName,
   identityService,
   keepCatalogFresh,
-  ldapDirectory,
   makeDirectories,
+  openLdapDirectory,
   setPasswordConcurrency,
   type TokenReader,
   tokenReader,
@@ -75,7 +75,7 @@ export function makeApp(db: Database, config: Config, log: Log): App {
     db,
     config,
     log,
-    directories: makeDirectories(db, log, ldapDirectory),
+    directories: makeDirectories(db, log, openLdapDirectory),
     drivers(region) {
       if (region !== config.region) throw new Fault('notFound', `Region ${region} could not be found.`)
       return drivers

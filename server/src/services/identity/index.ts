@@ -2,7 +2,7 @@
 export { bootstrap } from './bootstrap.ts'
 export { keepCatalogFresh } from './catalog/model.ts'
 export { makeDirectories } from './directories/directories.ts'
-export { ldapDirectory } from './ldap/directory.ts'
+export { openLdapDirectory } from './ldap/open.ts'
 export { identityService } from './service.ts'
 export { type AccessKey, type AccessKeys, accessKeys } from './tokens/access-keys.ts'
 export { type TokenReader, tokenReader } from './tokens/resolve.ts'

@@ -4,7 +4,7 @@ import type { Log } from '#lib/log.ts'
 import type { Directories, Directory } from '../directory.ts'
 import { type DomainConfig, readDirectoryConfigs } from '../domain-config/model.ts'
 
-export type OpenDirectory = (domainId: string, config: DomainConfig, log: Log) => Directory
+export type OpenDirectory = (domainId: string, config: DomainConfig, log: Log) => Promise<Directory>
 
 interface Known {
   text: string
@@ -31,7 +31,7 @@ export function makeDirectories(db: Database, log: Log, open: OpenDirectory): Di
       const text = JSON.stringify(config)
       const before = known.get(domainId)
       // one whose options are what they were keeps its connections
-      next.set(domainId, before?.text === text ? before : { text, directory: open(domainId, config, log) })
+      next.set(domainId, before?.text === text ? before : { text, directory: await open(domainId, config, log) })
     }
     for (const [domainId, { directory }] of known)
       if (next.get(domainId)?.directory !== directory) await directory.close()

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createGunzip } from 'node:zlib'
-import { extract, type Extract } from 'tar-stream'
+import type { Extract } from 'tar-stream'
 import { Fault } from '#lib/fault.ts'
 import { ensureContainer } from '../containers.ts'
 import { requireAccess } from './access.ts'
@@ -39,6 +39,7 @@ export function answerExtract(sr: SwiftRequest): Answer {
 }
 
 async function unpack(sr: SwiftRequest, isPacked: boolean, outcome: Outcome): Promise<void> {
+  const { extract } = await import('tar-stream')
   // names as bytes: whether they are UTF-8 is asked below (the option is documented; its type is not)
   const archive = extract({ filenameEncoding: 'latin1' } as object)
   const { stream } = sr.req

@@ -1,5 +1,5 @@
 // What a provider says of itself (OpenID Connect Discovery 1.0), and its keys. Both are kept for a while.
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
+import type { JWTVerifyGetKey } from 'jose'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Config } from '#lib/config.ts'
@@ -78,15 +78,16 @@ async function fetchMetadata(config: Config, issuer: string): Promise<Metadata> 
     introspectionAuthMethods: json.introspection_endpoint_auth_methods_supported ??
       json.token_endpoint_auth_methods_supported ?? ['client_secret_basic'],
     namesItself: json.authorization_response_iss_parameter_supported ?? false,
-    keys: keysAt(config, json.jwks_uri),
+    keys: await keysAt(config, json.jwks_uri),
   }
 }
 
-function keysAt(config: Config, url: string): JWTVerifyGetKey {
+async function keysAt(config: Config, url: string): Promise<JWTVerifyGetKey> {
+  const { createRemoteJWKSet, customFetch } = await import('jose')
   const parsed = URL.parse(url)
   if (!parsed) return refuse(`The provider's jwks_uri '${url.slice(0, 200)}' is not an address.`)
   return createRemoteJWKSet(parsed, {
-    async [customFetch](at) {
+    async [customFetch](at: string) {
       const { status, text } = await askProvider(config, { url: at })
       return new Response(text, { status })
     },

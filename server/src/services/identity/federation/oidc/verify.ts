@@ -1,5 +1,5 @@
 // Tokens of a provider, looked at before a word of them is believed.
-import { errors, type JWTPayload, jwtVerify } from 'jose'
+import type { JWTPayload } from 'jose'
 import type { Config } from '#lib/config.ts'
 import { refuse } from '../auth/refusal.ts'
 import type { Claims } from './claims.ts'
@@ -21,6 +21,7 @@ const clockToleranceSeconds = 30
 const types = new Set(['', 'jwt', 'at+jwt', 'application/at+jwt'])
 
 async function verified(metadata: Metadata, token: string, audience: readonly string[]): Promise<JWTPayload> {
+  const { errors, jwtVerify } = await import('jose')
   try {
     const { payload, protectedHeader } = await jwtVerify(token, metadata.keys, {
       issuer: metadata.issuer,
