@@ -1,11 +1,11 @@
 // Tells somebody outside by HTTP. The address comes from users, so it must not be one that only this cloud can reach: its own
 // services, its network, its hosts' metadata. What a name means is looked at when the connection is made, not before.
 import { lookup as resolve } from 'node:dns'
-import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { Fault } from '#lib/fault.ts'
 
+const { request: httpRequest } = process.getBuiltinModule('node:http') // lib/http/status.ts says why
 const timeoutMs = 10_000
 
 /** Addresses that are nobody's on the Internet (RFC 6890, IANA's special-purpose registries). */

@@ -1,10 +1,9 @@
 // Many operations in one request. The reply begins with 200 before they are done; what became of them stands in its body,
 // and blanks before it keep the connection alive meanwhile.
-import { STATUS_CODES } from 'node:http'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Fault } from '#lib/fault.ts'
-import { statusOf } from '#lib/http/status.ts'
+import { statusNames, statusOf } from '#lib/http/status.ts'
 import { type Answer, escapeMarkup, statusOfFault } from './answer.ts'
 import { type Format, readFormat } from './lists.ts'
 import type { SwiftRequest } from './request.ts'
@@ -29,7 +28,7 @@ const typeOf: Record<Format, string> = {
 const reasons: Record<number, string> = { 413: 'Request Entity Too Large', 416: 'Requested Range Not Satisfiable' }
 
 export function statusLine(status: number): string {
-  return `${status} ${reasons[status] ?? STATUS_CODES[status] ?? ''}`.trim()
+  return `${status} ${reasons[status] ?? statusNames[status] ?? ''}`.trim()
 }
 
 /** The status of an error of one of the operations; what is nobody's fault is logged. */

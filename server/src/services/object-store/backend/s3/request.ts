@@ -1,11 +1,13 @@
 // Requests to an S3 service: signed, repeated where that is harmless, errors in words.
 import { once } from 'node:events'
-import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Agent as TlsAgent, request as httpsRequest } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Fault } from '#lib/fault.ts'
 import { encode, type Keys, queryText, signed } from './sign.ts'
+
+const { Agent, request: httpRequest } = process.getBuiltinModule('node:http') // lib/http/status.ts says why
 
 export interface Service extends Keys {
   endpoint: string
