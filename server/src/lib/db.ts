@@ -4,6 +4,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import type { TransactionSql } from 'postgres'
 import { type Client, connect } from '#lib/connect.ts'
+import { type Lines, openLines, type Statement } from '#lib/db-lines.ts'
 import { openEars } from '#lib/ears.ts'
 import type { Log } from '#lib/log.ts'
 
@@ -34,6 +35,7 @@ export {
   sum,
 } from 'drizzle-orm'
 export type { InferSelectModel, SQL } from 'drizzle-orm'
+export type { Statement } from '#lib/db-lines.ts'
 export {
   bigint,
   bigserial,
@@ -73,6 +75,7 @@ export interface Db extends Reads {
 /** What writes. */
 export interface Tx extends Db, Writes {
   readonly writes: true
+  run<Row extends object>(statement: Statement): Promise<Row[]>
   /** Called once, after the whole transaction has been committed; never when it was not. */
   afterCommit(then: () => void): void
   /**
@@ -83,6 +86,11 @@ export interface Tx extends Db, Writes {
 }
 
 export interface Database extends Db {
+  /**
+   * Statements that need none of each other's rows, in one transaction and one round trip; answers the rows of each. A
+   * deadlock or a serialisation failure runs them again.
+   */
+  atOnce: Lines['atOnce']
   /** Tells every process (this one too) that something happened; they may miss it, so it is only ever a hint. */
   publish(topic: string, message: string): void
   /**
@@ -130,12 +138,15 @@ interface Subscriber {
   deaf: (() => void) | undefined
 }
 
+// The client of a transaction, patched to prepare; drizzle keeps it.
+const clientOf = (inner: Full) => (inner as unknown as { session: { client: Client } }).session.client
+
 const again = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
 
-export function openDatabase(url: string, log: Log, options: { connections?: number } = {}): Database {
-  const client = connect(url, {
-    max: options.connections ?? 8,
-    // each holds some 5 MB of the database's memory
+export function openDatabase(url: string, log: Log, given: { connections?: number } = {}): Database {
+  const { connections = 8 } = given
+  const options = {
+    // each connection holds some 5 MB of the database's memory
     idle_timeout: 20,
     connect_timeout: 10,
     max_lifetime: 3600, // the server keeps what a connection has prepared; a new one begins with none
@@ -144,7 +155,8 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
       default_transaction_read_only: true,
       idle_in_transaction_session_timeout: 60_000,
     },
-  })
+  }
+  const client = connect(url, { ...options, max: connections })
   preparing(client)
   const begins = client.begin.bind(client) as unknown as (
     options: string,
@@ -161,6 +173,13 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
 
   const rowsOn = (on: Full) => async (query: SQL) => (await on.execute(query)) as never
 
+  const isRepeatable = (error: unknown, attempt: number): boolean => {
+    const code = sqlState(error)
+    if (!code || !again.has(code) || attempt === 5) return false
+    log.debug({ code, attempt }, 'transaction again')
+    return true
+  }
+  const lines = openLines(() => connect(url, { ...options, max: 1, fetch_types: false }), isRepeatable)
   const begin = async <Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> => {
     for (let attempt = 1; ; attempt++) {
       const afterwards: (() => void)[] = []
@@ -169,9 +188,7 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
         for (const then of afterwards) then()
         return result
       } catch (error) {
-        const code = sqlState(error)
-        if (!code || !again.has(code) || attempt === 5) throw error
-        log.debug({ code, attempt }, 'transaction again')
+        if (!isRepeatable(error, attempt)) throw error
       }
     }
   }
@@ -179,6 +196,7 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
     Object.assign(Object.create(inner) as Full, {
       writes: true as const,
       rows: rowsOn(inner),
+      run: async ({ text, values }: Statement) => (await clientOf(inner).unsafe(text, values as never[])) as never,
       afterCommit: (then: () => void) => void afterwards.push(then),
       async publish(topic: string, message: string) {
         await inner.execute(sql`select pg_notify('pileus', ${`${topic} ${message}`})`)
@@ -223,6 +241,7 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
   return Object.assign(Object.create(reads) as Full, {
     rows: rowsOn(reads),
     transaction: begin,
+    atOnce: lines.atOnce,
     publish(topic: string, message: string) {
       if (outbox.push(`${topic} ${message}`) === 1) setImmediate(flush)
     },
@@ -257,7 +276,7 @@ export function openDatabase(url: string, log: Log, options: { connections?: num
     },
     async close() {
       await ears?.close()
-      await client.end({ timeout: 5 })
+      await Promise.all([client.end({ timeout: 5 }), lines.close()])
     },
   }) as unknown as Database
 }
@@ -294,6 +313,16 @@ export function isDuplicate(error: unknown, constraint?: string): boolean {
     if (code === '23505') return constraint === undefined || name === constraint
   }
   return false
+}
+
+/** Statements built once for each database (`.prepare`): for hot paths, where building one costs as much as running it. */
+export function perDatabase<Made>(make: (db: Db) => Made): (db: Db) => Made {
+  const kept = new WeakMap<Db, Made>()
+  return (db) => {
+    let made = kept.get(db)
+    if (made === undefined) kept.set(db, (made = make(db)))
+    return made
+  }
 }
 
 /** One row or undefined. */

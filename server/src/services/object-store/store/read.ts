@@ -8,7 +8,8 @@ import { type ByteRange, openSegments, openSingle, sealedRange } from '../encryp
 import { blobKey, openDataKey } from '../encryption/sealing.ts'
 import { type Extent, storedObject, type StoredObject } from '../model.ts'
 
-const live = sql`(delete_at is null or delete_at > now())`
+/** Its time is not over. */
+export const live = sql`(delete_at is null or delete_at > now())`
 
 /** The object as it is now; undefined too when its time is over. */
 export async function findObject(db: Db, containerId: number, name: string): Promise<StoredObject | undefined> {

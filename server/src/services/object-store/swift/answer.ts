@@ -1,5 +1,5 @@
 // What Swift answers: a status, headers that say most of it, and short bodies.
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { Fault, type FaultKind } from '#lib/fault.ts'
 import { statusNames } from '#lib/http/status.ts'
@@ -38,7 +38,8 @@ export function statusOfFault(fault: Fault, usual: number): number {
 /** Swift's transaction id: tx, 21 hex digits, the time in 10. */
 export function transactionId(): string {
   const seconds = Math.floor(Date.now() / 1000)
-  return `tx${randomBytes(11).toString('hex').slice(0, 21)}-${seconds.toString(16).padStart(10, '0')}`
+  // of the random bits that Node has in store
+  return `tx${randomUUID().replaceAll('-', '').slice(0, 21)}-${seconds.toString(16).padStart(10, '0')}`
 }
 
 const htmlEntities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }

@@ -10,7 +10,7 @@ import { answerContainer } from './container.ts'
 import { allowed, crossOrigin, preflight } from './cors.ts'
 import { answerExtract, isExtract } from './extract.ts'
 import { answerForm, isFormPost } from './form-post.ts'
-import { loadState, type State } from './load.ts'
+import { loadObject, loadState, type State } from './load.ts'
 import { changeObject, copyObject, deleteObject, putCopy } from './object-change.ts'
 import { readObject } from './object-get.ts'
 import { writeObject } from './object-put.ts'
@@ -66,7 +66,7 @@ async function answerSwift(sr: SwiftRequest): Promise<Answer> {
     return sr.method === 'OPTIONS' ? { status: 200, headers: { Allow: allowed } } : answerAccount(sr)
   if (sr.method === 'COPY' && sr.object !== undefined) return copyObject(sr)
   if (sr.method === 'PUT' && sr.object !== undefined && sr.header('x-copy-from') !== undefined) return putCopy(sr)
-  const state = await loadState(sr.req.world, sr.whose, sr.container)
+  const state = await load(sr, sr.container)
   if (sr.method === 'OPTIONS') return preflight(sr, state)
   try {
     return crossOrigin(sr, state, await answerWithin(sr, state))
@@ -74,6 +74,11 @@ async function answerSwift(sr: SwiftRequest): Promise<Answer> {
     if (error instanceof Fault && sr.header('origin') !== undefined) return crossOrigin(sr, state, answerFault(error))
     throw error
   }
+}
+
+function load({ method, object, whose, req }: SwiftRequest, container: string): Promise<State> {
+  const reads = object !== undefined && (method === 'GET' || method === 'HEAD')
+  return reads ? loadObject(req.world, whose, container, object) : loadState(req.world, whose, container)
 }
 
 async function answerWithin(sr: SwiftRequest, state: State): Promise<Answer> {

@@ -82,6 +82,6 @@ function requireSignature(sr: SwiftRequest, state: State, fields: Record<string,
     if (!/^\d+$/.test(number)) refuse(400, 'FormPost: max_file_size, max_file_count and expires must be numbers')
   if (Number(expires) * 1000 < Date.now()) refuse(401, 'FormPost: Form Expired')
   const read = readSignature(signature)
-  const texts = sr.signedPaths.map((path) => [path, redirect, size, count, expires].join('\n'))
+  const texts = sr.signedPaths().map((path) => [path, redirect, size, count, expires].join('\n'))
   if (!read || !isSigned(signingKeys(state), texts, read)) refuse(401, 'FormPost: Invalid Signature')
 }

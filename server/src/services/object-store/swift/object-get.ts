@@ -19,12 +19,17 @@ const mostLinks = 2
 export async function readObject(sr: SwiftRequest, state: State): Promise<Answer> {
   requireAccess(sr, 'object-read', state.container)
   if (!state.container) refuse(404)
-  return showObject(sr, state.container, sr.object!)
+  return showObject(sr, state.container, sr.object!, state.object)
 }
 
-/** The reply for an object that the one who asks may read. */
-export async function showObject(sr: SwiftRequest, container: Container, name: string): Promise<Answer> {
-  let { found, whose, location } = await follow(sr, container, name)
+/** The reply for an object that the one who asks may read; `now`: what it is, where that is known. */
+export async function showObject(
+  sr: SwiftRequest,
+  container: Container,
+  name: string,
+  now?: StoredObject,
+): Promise<Answer> {
+  let { found, whose, location } = await follow(sr, container, name, now)
   if (sr.param('multipart-manifest') === 'get' && found.kind === 'slo') {
     const shown = manifestAnswer(found, sr.param('format') === 'raw')
     return { ...shown, headers: { ...objectHeaders(sr, found, found.etag), ...shown.headers } }
@@ -71,8 +76,9 @@ async function follow(
   sr: SwiftRequest,
   container: Container,
   name: string,
+  now: StoredObject | undefined,
 ): Promise<{ found: StoredObject; whose: SwiftRequest['whose']; location: string | undefined }> {
-  let found = await lookUp(sr, container, name)
+  let found = await lookUp(sr, container, name, now)
   if (!found) refuse(404)
   let whose = sr.whose
   let location: string | undefined
@@ -94,8 +100,13 @@ async function follow(
   return { found, whose, location }
 }
 
-async function lookUp(sr: SwiftRequest, container: Container, name: string): Promise<StoredObject | undefined> {
-  const now = await findObject(sr.req.db, container.id, name)
+async function lookUp(
+  sr: SwiftRequest,
+  container: Container,
+  name: string,
+  known: StoredObject | undefined,
+): Promise<StoredObject | undefined> {
+  const now = known ?? (await findObject(sr.req.db, container.id, name))
   const asked = sr.param('version-id')
   if (asked === undefined) return now
   const version = readVersion(asked)

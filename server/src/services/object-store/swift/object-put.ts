@@ -7,7 +7,7 @@ import { sealingByDefault } from '../encryption/default.ts'
 import type { Container, StoredObject } from '../model.ts'
 import { hasRoom } from '../quota.ts'
 import { emptyBytes, type Received } from '../store/bytes.ts'
-import { type ObjectFacts, putObject } from '../store/put.ts'
+import { type ObjectFacts, type Put, putAtOnce, putObject } from '../store/put.ts'
 import { findObject } from '../store/read.ts'
 import { discard, receive, type ReceiveOptions } from '../store/receive.ts'
 import { requireAccess } from './access.ts'
@@ -113,11 +113,18 @@ export async function store(
   if (noneMatch !== undefined && noneMatch.trim() !== '*') refuse(400, 'If-None-Match only supports *')
   // who sets no condition is not made to wait for another look
   const before = noneMatch === undefined ? {} : { before: refuseExisting }
+  const isPlain = noneMatch === undefined && !hasQuota(state, container)
+  const quick = isPlain ? await putAtOnce(sr.req.world.db, container, name, bytes, facts) : undefined
+  if (quick) return stored(quick, container, bytes, facts)
   const made = await sr.req.db.transaction(async (tx) => {
     await requireRoom(sr, state, container, bytes.size, tx)
     if (container.versions === 'stack' || container.versions === 'history') await archive(tx, sr.whose, container, name)
     return putObject(tx, container, name, bytes, facts, { ...before, shared })
   })
+  return stored(made, container, bytes, facts)
+}
+
+function stored(made: Put, container: Container, bytes: Received, facts: ObjectFacts): Answer {
   const headers: Record<string, string> = {
     ETag: facts.kind === 'slo' ? `"${bytes.etag}"` : bytes.etag,
     'Last-Modified': httpDate(made.modifiedAt),
@@ -128,6 +135,10 @@ export async function store(
 
 function refuseExisting(now: StoredObject | undefined): void {
   if (now) refuse(412)
+}
+
+function hasQuota(state: State, { metadata }: Container): boolean {
+  return Boolean(metadata['quota-bytes'] || metadata['quota-count'] || state.accountMetadata['quota-bytes'])
 }
 
 /** Throws 413 when the quota of the container or the account does not have room; exact where `tx` is given. */

@@ -15,7 +15,7 @@ export interface SwiftRequest {
   readonly container: string | undefined
   readonly object: string | undefined
   /** The path as it was signed, decoded: with the mount, and from /v1 on. */
-  readonly signedPaths: readonly string[]
+  signedPaths(): string[]
   /** Allowed by a signature: which paths, if not this object alone. */
   granted?: 'object' | 'prefix'
   header(name: string): string | undefined
@@ -31,8 +31,6 @@ export function readRequest(req: Request, method: string): SwiftRequest {
   const raw = req.url.slice(req.view.baseUrl.length)
   const { account, container, object } = splitPath(raw)
   if (!account.startsWith(accountPrefix)) refuse(req.actor.userId === '' ? 401 : 404)
-  const mount = new URL(req.view.baseUrl).pathname
-  const decoded = decodeURIComponent(raw)
   return {
     req,
     method,
@@ -42,7 +40,10 @@ export function readRequest(req: Request, method: string): SwiftRequest {
     whose: { region: req.region, projectId: account.slice(accountPrefix.length) },
     container,
     object,
-    signedPaths: [mount + decoded, `/v1${decoded}`],
+    signedPaths() {
+      const decoded = decodeURIComponent(raw)
+      return [new URL(req.view.baseUrl).pathname + decoded, `/v1${decoded}`]
+    },
     header: (name) => fromHeader(req.headers[name]),
     param: (name) => one(req.query, name),
   }

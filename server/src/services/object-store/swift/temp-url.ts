@@ -53,9 +53,9 @@ export function readGrant(sr: SwiftRequest, state: State): 'object' | 'prefix' |
   if (range !== undefined && !isWithin(range, sr.req.remoteAddress)) return fail()
   // who may get may look; who may put or post may look too
   const methods = sr.method === 'HEAD' ? ['HEAD', 'GET', 'PUT', 'POST'] : [sr.method]
-  const paths = sr.signedPaths.map((path) =>
-    prefix === undefined ? path : `prefix:${path.slice(0, path.length - sr.object!.length)}${prefix}`,
-  )
+  const paths = sr
+    .signedPaths()
+    .map((path) => (prefix === undefined ? path : `prefix:${path.slice(0, path.length - sr.object!.length)}${prefix}`))
   const head = range === undefined ? '' : `ip=${range}\n`
   const texts = methods.flatMap((method) => paths.map((path) => `${head}${method}\n${expires}\n${path}`))
   if (!isSigned(signingKeys(state), texts, signature)) return fail()
