@@ -2,7 +2,7 @@
 import { accessSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-type Need = 'root' | 'client' | 'guest' | 'awscli' | 'boto3' | 's3cmd' | 'rclone'
+type Need = 'root' | 'client' | 'guest' | 'awscli' | 'boto3' | 's3cmd' | 'rclone' | 'swift'
 
 const programs: Record<Need, string[]> = {
   root: ['ip', 'nsenter', 'busybox'],
@@ -11,6 +11,7 @@ const programs: Record<Need, string[]> = {
   boto3: ['/usr/lib/python3/dist-packages/boto3'],
   s3cmd: ['s3cmd'],
   rclone: ['rclone'],
+  swift: ['swift', 'rclone'],
   guest: ['qemu-system-x86_64', 'qemu-img', 'nft', 'dnsmasq', 'haproxy', 'conntrack', 'arping'],
 }
 const path = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin', '/bin']
