@@ -1,4 +1,5 @@
 // What a request carries: its JSON body and its query, refused when they could harm what is behind.
+import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { Fault } from '#lib/fault.ts'
 import type { QueryValues } from '#lib/http/route.ts'
@@ -20,7 +21,7 @@ export async function readBody(raw: FastifyRequest, rules: BodyRules): Promise<u
   if (raw.method === 'GET' || raw.method === 'HEAD') return undefined
   const length = Number(raw.headers['content-length'] ?? 0)
   if (length === 0 && raw.headers['transfer-encoding'] === undefined) return undefined
-  const bytes = await readBytes(raw, length, rules.limitKb)
+  const bytes = await readBytes(raw.raw, length, rules.limitKb)
   if (bytes.length === 0) return undefined
   const type = (raw.headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase()
   if (type !== 'application/json' && !(rules.accepts ?? []).includes(type)) {
@@ -31,7 +32,8 @@ export async function readBody(raw: FastifyRequest, rules: BodyRules): Promise<u
   return parseJson(bytes)
 }
 
-async function readBytes(raw: FastifyRequest, length: number, limitKb: number): Promise<Buffer> {
+/** A body in memory; `length` is what it says of itself. Throws tooLarge. */
+export async function readBytes(stream: Readable, length: number, limitKb: number): Promise<Buffer> {
   const limit = limitKb * 1024
   const refuse = () => {
     throw new Fault('tooLarge', `The request body is larger than ${limitKb} KiB.`)
@@ -39,9 +41,9 @@ async function readBytes(raw: FastifyRequest, length: number, limitKb: number): 
   if (length > limit) refuse()
   const chunks: Buffer[] = []
   let size = 0
-  const timer = setTimeout(() => raw.raw.destroy(), slowestMs)
+  const timer = setTimeout(() => stream.destroy(), slowestMs)
   try {
-    for await (const chunk of raw.raw as AsyncIterable<Buffer>) {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
       size += chunk.length
       if (size > limit) refuse()
       chunks.push(chunk)

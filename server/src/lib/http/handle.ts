@@ -65,6 +65,7 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
     let content: unknown
     let actionName: string | undefined
     let signIn: SignIn | undefined
+    let isHalfway = false
     try {
       if (route.policy === 'optional' ? hasToken(raw) : route.policy !== 'public')
         actor = await authenticate(tokenOf(raw))
@@ -143,6 +144,7 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
       const made = isReply(result) ? result : undefined
       content = made ? made.body : result
       signIn = made?.signIn
+      isHalfway = made?.isHalfway ?? false
       status = made?.status ?? chosen.route.status ?? (content === undefined ? 204 : 200)
       if (made?.bare) return sendBare(res, status, made.headers, content)
       if (made) res.headers(made.headers)
@@ -161,7 +163,7 @@ export function makeHandler(options: ServeOptions, service: Service, rules: Enfo
     } finally {
       const seconds = (performance.now() - began) / 1000
       observeRequest(service.name, raw.method, pattern, status, seconds)
-      if (audit && (route.signsIn || isAudited(raw.method, status, hasToken(raw))))
+      if (audit && !isHalfway && (route.signsIn || isAudited(raw.method, status, hasToken(raw))))
         audit.record({
           at: new Date(),
           requestId,

@@ -56,13 +56,15 @@ export interface Reply {
   readonly headers: Record<string, string>
   readonly bare: boolean
   readonly signIn: SignIn | undefined
+  readonly isHalfway: boolean
 }
 const replyMark = Symbol('reply')
 
 /**
  * `body`: JSON, or a Readable, Buffer or string with a content-type header; undefined: none. `bare`: exactly these headers
  * go out (and the request ids), whatever the status: for APIs that say more in headers than the usual ones. `signIn`: who got
- * a token, where the body does not say so as Keystone's does.
+ * a token, where the body does not say so as Keystone's does. `isHalfway`: a sign-in goes on with the next request, so this one
+ * is nothing for the trail.
  */
 export function reply(parts: {
   status?: number
@@ -70,6 +72,7 @@ export function reply(parts: {
   headers?: Record<string, string>
   bare?: boolean
   signIn?: SignIn
+  isHalfway?: boolean
 }): Reply {
   return {
     [replyMark]: true,
@@ -78,6 +81,7 @@ export function reply(parts: {
     headers: parts.headers ?? {},
     bare: parts.bare ?? false,
     signIn: parts.signIn,
+    isHalfway: parts.isHalfway ?? false,
   }
 }
 export function isReply(value: unknown): value is Reply {

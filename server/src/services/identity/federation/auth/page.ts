@@ -1,4 +1,4 @@
-// What a browser gets at the end of a sign-in: a form that brings the token to the dashboard, as Keystone's does.
+// A page that posts a form at once: at the end of a sign-in it brings the token to the dashboard, as Keystone's does.
 import { createHash } from 'node:crypto'
 
 const script = "document.getElementById('sso').submit()"
@@ -7,7 +7,16 @@ const scriptHash = createHash('sha256').update(script).digest('base64')
 const escapes: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escaped = (text: string) => text.replaceAll(/[&<>"']/g, (c) => escapes[c] ?? c)
 
-export function tokenPage(origin: string, token: string): { body: string; headers: Record<string, string> } {
+export interface Page {
+  body: string
+  headers: Record<string, string>
+}
+
+/** Posts the fields to that address; their names have nothing to escape. */
+export function postingPage(address: string, fields: Record<string, string>): Page {
+  const inputs = Object.entries(fields).map(
+    ([name, value]) => `<input type="hidden" name="${name}" id="${name}" value="${escaped(value)}">`,
+  )
   const body = `<!DOCTYPE html>
 <html lang="en">
   <head>
@@ -15,21 +24,21 @@ export function tokenPage(origin: string, token: string): { body: string; header
     <title>Signing in</title>
   </head>
   <body>
-    <form id="sso" name="sso" action="${escaped(origin)}" method="post">
+    <form id="sso" name="sso" action="${escaped(address)}" method="post">
       <p>Signing in…</p>
-      <input type="hidden" name="token" id="token" value="${escaped(token)}">
+      ${inputs.join('\n      ')}
       <noscript><button type="submit">Go on</button></noscript>
     </form>
     <script>${script}</script>
   </body>
 </html>
 `
-  const { origin: host } = new URL(origin)
+  const { origin: host } = new URL(address)
   return {
     body,
     headers: {
       'content-type': 'text/html; charset=utf-8',
-      // the page holds a token: it is kept nowhere, and brings it nowhere else
+      // what the page holds signs somebody in: it is kept nowhere, and goes nowhere else
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
       'content-security-policy': `default-src 'none'; script-src 'sha256-${scriptHash}'; form-action ${host}; frame-ancestors 'none'; base-uri 'none'`,

@@ -11,8 +11,9 @@ import { findByRemoteId, findIdentityProvider } from '../identity-providers/mode
 import { findProtocol, listProtocolsNamed } from '../protocols/model.ts'
 import { trustedDashboards } from './dashboards.ts'
 import { begin, beginningMs, openBegun, sealBegun, takeAnswer } from './begun.ts'
-import { kindOf } from './kinds.ts'
-import { tokenPage } from './page.ts'
+import type { Place, ProtocolKind } from './kind.ts'
+import { findKind } from './kinds.ts'
+import { postingPage } from './page.ts'
 import { refuse, whyRefused } from './refusal.ts'
 import { issueVouched, type Spoken, type Vouched } from './sign-in.ts'
 
@@ -46,8 +47,9 @@ async function spokenAt({ world: { db } }: Asked, providerId: string, protocolId
   return provider.enabled ? { provider, protocol } : refuse('The provider is disabled.')
 }
 const named = (req: Asked) => spokenAt(req, req.params['idp'] ?? '', req.params['protocol'] ?? '')
-const spokenKind = (spoken: Spoken) =>
-  kindOf(spoken) ?? refuse('This program was not told how to speak the protocol: it has no oidc settings.')
+const kindOf = async (spoken: Spoken): Promise<ProtocolKind> =>
+  (await findKind(spoken)) ??
+  refuse('This program was not told how to speak the protocol: it has neither oidc nor saml settings.')
 
 async function issue(req: Asked, reader: TokenReader, vouched: Vouched) {
   return issueVouched(req.world, reader, vouched, req.remoteAddress)
@@ -64,13 +66,23 @@ function notTrusted(origin: string): never {
   throw new Fault('unauthenticated', `${origin.slice(0, 200)} is not a trusted dashboard host.`)
 }
 
-const returnUrl = (config: Config, { provider, protocol }: Spoken) =>
-  `${ssoUrl(config)}/identity_providers/${encodeURIComponent(provider.id)}/protocols/${encodeURIComponent(protocol.id)}/callback`
+function placeOf(config: Config, { provider, protocol }: Spoken): Place {
+  const url = `${ssoUrl(config)}/identity_providers/${encodeURIComponent(provider.id)}/protocols/${encodeURIComponent(protocol.id)}`
+  return { returnUrl: `${url}/callback`, descriptionUrl: `${url}/metadata` }
+}
 
-function cookie(config: Config, id: string, value: string, seconds: number): string {
+interface SignInCookie {
+  id: string
+  value: string
+  seconds: number
+  isPosted: boolean
+}
+/** Browsers take SameSite=None by https only; elsewhere an answer that was posted is posted again, by our own page. */
+function cookie(config: Config, { id, value, seconds, isPosted }: SignInCookie): string {
   const { protocol, pathname } = new URL(ssoUrl(config))
-  const secure = protocol === 'https:' ? '; Secure' : ''
-  return `pileus-sso-${id}=${value}; Path=${pathname}; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
+  const isSecure = protocol === 'https:'
+  const sameSite = isSecure && isPosted ? 'None' : 'Lax'
+  return `pileus-sso-${id}=${value}; Path=${pathname}; Max-Age=${seconds}; HttpOnly; SameSite=${sameSite}${isSecure ? '; Secure' : ''}`
 }
 function cookieOf({ headers }: Asked, id: string): string | undefined {
   const name = `pileus-sso-${id}=`
@@ -84,16 +96,18 @@ function cookieOf({ headers }: Asked, id: string): string | undefined {
 async function depart(req: Asked, reader: TokenReader, spoken: Spoken, origin: string): Promise<Reply> {
   const { world } = req
   const begun = begin({ providerId: spoken.provider.id, protocolId: spoken.protocol.id, origin, own: {} })
-  const at = { id: begun.id, returnUrl: returnUrl(world.config, spoken) }
-  const { location, own } = await spokenKind(spoken).departure(world, spoken, at)
+  const kind = await kindOf(spoken)
+  const at = { id: begun.id, ...placeOf(world.config, spoken) }
+  const { location, own } = await kind.departure(world, spoken, at)
   const [key] = await reader.keys()
   if (!key) throw new Error('there is no token key: the database was not prepared')
-  const sealed = sealBegun({ ...begun, own }, key)
+  const value = sealBegun({ ...begun, own }, key)
+  const { isPosted } = kind
   return reply({
     status: 302,
     headers: {
       location,
-      'set-cookie': cookie(world.config, begun.id, sealed, beginningMs / 1000),
+      'set-cookie': cookie(world.config, { id: begun.id, value, seconds: beginningMs / 1000, isPosted }),
       'cache-control': 'no-store',
     },
   })
@@ -124,24 +138,37 @@ async function arrive(req: Asked, reader: TokenReader): Promise<Reply> {
   const { world } = req
   const presented = { headers: req.headers, query: req.query, stream: req.stream }
   const spoken = await named(req)
-  const kind = spokenKind(spoken)
-  const { id, fields } = await kind.readAnswer(presented)
-  const begun = openBegun(cookieOf(req, id) ?? '', id, await reader.keys())
+  const kind = await kindOf(spoken)
+  const place = placeOf(world.config, spoken)
+  const { id, fields, again } = await kind.readAnswer(presented)
+  const sealed = cookieOf(req, id)
+  // the browser may only have kept it to itself, for the form came from the provider's page
+  if (sealed === undefined && again) return reply({ ...postingPage(place.returnUrl, again), isHalfway: true })
+  const begun = openBegun(sealed ?? '', id, await reader.keys())
   if (!begun || begun.providerId !== req.params['idp'] || begun.protocolId !== req.params['protocol'])
     return refuse('The answer is not to anything that this browser began, or comes too late.')
   const isNew = await world.db.transaction((tx) => takeAnswer(tx, id, new Date(begun.expiresAtMs)))
   if (!isNew) return refuse('The answer was given before.')
-  const journey = { id, returnUrl: returnUrl(world.config, spoken), own: begun.own }
-  const attributes = await kind.arrival(world, spoken, fields, journey)
+  const attributes = await kind.arrival(world, spoken, fields, { id, ...place, own: begun.own })
   const issued = await issue(req, reader, { ...spoken, attributes })
   if ('sealed' in issued) return refuse('The user has to prove more than the provider does, which a browser cannot.')
-  const page = tokenPage(begun.origin, issued.token)
+  const page = postingPage(begun.origin, { token: issued.token })
+  const gone = cookie(world.config, { id, value: '', seconds: 0, isPosted: kind.isPosted })
   return reply({
     status: 200,
     body: page.body,
-    headers: { ...page.headers, 'set-cookie': cookie(world.config, id, '', 0) },
+    headers: { ...page.headers, 'set-cookie': gone },
     signIn: { userId: issued.resolved.user.id, methods: issued.resolved.claims.methods },
   })
+}
+
+/** What a provider is told of us. */
+async function describe(req: Asked): Promise<Reply> {
+  const spoken = await named(req)
+  const { describe } = await kindOf(spoken)
+  if (!describe) return refuse('The protocol has no description of us: a provider is told by hand.')
+  const { type, body } = await describe(spoken, placeOf(req.world.config, spoken))
+  return reply({ status: 200, body, headers: { 'content-type': type } })
 }
 
 export function federatedAuthRoutes(reader: TokenReader) {
@@ -149,7 +176,7 @@ export function federatedAuthRoutes(reader: TokenReader) {
     guarded(req, async () => {
       const spoken = await named(req)
       const { world, headers, query, stream } = req
-      const attributes = await spokenKind(spoken).attributesOf(world, spoken, { headers, query, stream })
+      const attributes = await (await kindOf(spoken)).attributesOf(world, spoken, { headers, query, stream })
       const issued = await issue(req, reader, { ...spoken, attributes })
       if ('sealed' in issued)
         return reply({ status: 401, body: issued.body, headers: { 'openstack-auth-receipt': issued.sealed } })
@@ -178,6 +205,12 @@ export function federatedAuthRoutes(reader: TokenReader) {
     ...doors.flatMap((door) =>
       (['GET', 'POST'] as const).map((method) => route({ ...door, method, policy: 'public', stream: true })),
     ),
+    route({
+      method: 'GET',
+      path: `${ssoPath}${protocolPath}/metadata`,
+      policy: 'public',
+      handle: (req: Asked) => guarded(req, () => describe(req)),
+    }),
     // Keystone as an identity provider for other clouds: it would have to make assertions of its own
     ...(
       [

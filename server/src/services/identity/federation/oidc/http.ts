@@ -1,7 +1,7 @@
 // Requests to a provider: bounded in time and size, and following nobody anywhere.
 import type { Config } from '#lib/config.ts'
+import { mayBePlain } from '../addresses.ts'
 import { refuse } from '../auth/refusal.ts'
-import { mayBePlain } from './settings.ts'
 
 const patienceMs = 5000
 const mostBytes = 512 * 1024

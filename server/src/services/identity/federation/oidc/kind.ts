@@ -21,6 +21,7 @@ async function clientOf({ db, config }: World, { protocol }: Spoken): Promise<Cl
 }
 
 export const oidc: ProtocolKind = {
+  isPosted: false,
   async attributesOf(world, spoken, { headers }) {
     const [, token] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? []
     if (token === undefined) return refuse('There is no bearer token.')

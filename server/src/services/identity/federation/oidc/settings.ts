@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox'
 import type { Config } from '#lib/config.ts'
 import { invalid } from '#lib/fault.ts'
+import { mayBePlain } from '../addresses.ts'
 import type { Protocol, Speech } from '../protocols/model.ts'
 
 export const oidcKind = 'oidc'
@@ -62,9 +63,4 @@ function requireIssuer(config: Config, issuer: string): void {
     )
   if (!mayBePlain(config, url))
     invalid('Invalid oidc: the issuer must be reached by https (see the setting plainProviders).')
-}
-
-/** https, or http on this machine, or wherever the operator says that it may be. */
-export function mayBePlain(config: Config, url: URL): boolean {
-  return url.protocol === 'https:' || config.plainProviders || /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)
 }

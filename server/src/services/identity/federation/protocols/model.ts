@@ -51,7 +51,7 @@ export function listProtocolsNamed(db: Db, id: string): Promise<Protocol[]> {
 /** Throws conflict for an id in use. */
 export async function insertProtocol(
   tx: Tx,
-  spec: ProtocolKey & Fields & { speech: Speech | undefined },
+  spec: ProtocolKey & Fields & { speech: Speech | null | undefined },
 ): Promise<Protocol> {
   const { speech, ...fields } = spec
   const [row] = await tx

@@ -9,17 +9,11 @@ import { findIdentityProvider } from '../identity-providers/model.ts'
 import { providersPath } from '../identity-providers/views.ts'
 import { findMapping } from '../mappings/model.ts'
 import { requireOwnId } from '../names.ts'
-import { oidcSettings, readOidc } from '../oidc/settings.ts'
-import {
-  findProtocol,
-  insertProtocol,
-  listProtocols,
-  openProtocolSecret,
-  type Protocol,
-  removeProtocol,
-  updateProtocol,
-} from './model.ts'
+import { oidcSettings } from '../oidc/settings.ts'
+import { samlSettings } from '../saml/settings.ts'
+import { findProtocol, insertProtocol, listProtocols, type Protocol, removeProtocol, updateProtocol } from './model.ts'
 import { CreateProtocol, UpdateProtocol } from './schema.ts'
+import { readSpeech } from './speech.ts'
 
 const path = `${providersPath}/:idp/protocols`
 
@@ -29,6 +23,7 @@ const protocolView = view<Protocol>(['protocol', 'protocols'], {
   remote_id_attribute: (p) => p.remoteIdAttribute ?? undefined,
   // our own: without the secret
   oidc: (p) => oidcSettings(p),
+  saml: (p) => samlSettings(p),
   links: (p, { baseUrl }) => {
     const provider = `${baseUrl}${providersPath}/${encodeURIComponent(p.providerId)}`
     return { self: `${provider}/protocols/${encodeURIComponent(p.id)}`, identity_provider: provider }
@@ -67,11 +62,11 @@ export const protocolRoutes = [
     async handle(req) {
       const { db, body, view, world } = req
       const key = keyOf(req)
-      const { mapping_id: mappingId, remote_id_attribute: remoteIdAttribute = null, oidc } = body.protocol
+      const { mapping_id: mappingId, remote_id_attribute: remoteIdAttribute = null } = body.protocol
       requireOwnId(key.id)
       if (!(await findIdentityProvider(db, key.providerId))) notFound('Identity Provider', key.providerId)
       await requireMapping(req, mappingId)
-      const speech = oidc ? readOidc(world.config, oidc, undefined) : undefined
+      const speech = await readSpeech(world, body.protocol, undefined)
       const row = await change(db, (tx) => insertProtocol(tx, { ...key, mappingId, remoteIdAttribute, speech }))
       return protocolView.show(row, view)
     },
@@ -89,11 +84,9 @@ export const protocolRoutes = [
     ...on,
     async handle(req, row) {
       const { db, body, view, world } = req
-      const { mapping_id: mappingId, remote_id_attribute: remoteIdAttribute, oidc } = body.protocol
+      const { mapping_id: mappingId, remote_id_attribute: remoteIdAttribute } = body.protocol
       if (mappingId !== undefined) await requireMapping(req, mappingId)
-      const settings = oidcSettings(row)
-      const before = settings && { settings, secret: await openProtocolSecret(db, row) }
-      const speech = oidc ? readOidc(world.config, oidc, before) : oidc
+      const speech = await readSpeech(world, body.protocol, row)
       const fields = given({ mappingId, remoteIdAttribute, speech })
       return protocolView.show(await change(db, (tx) => updateProtocol(tx, row, fields)), view)
     },

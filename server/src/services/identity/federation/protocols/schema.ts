@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { nullable, strict } from '#lib/http/schema.ts'
 import { OidcFields } from '../oidc/settings.ts'
+import { SamlFields } from '../saml/settings.ts'
 
 const MappingId = Type.String({ minLength: 1, maxLength: 64 })
 const Attribute = Type.String({ maxLength: 64 })
@@ -10,6 +11,7 @@ export const CreateProtocol = strict({
     mapping_id: MappingId,
     remote_id_attribute: Type.Optional(nullable(Attribute)),
     oidc: Type.Optional(nullable(OidcFields)),
+    saml: Type.Optional(nullable(SamlFields)),
   }),
 })
 export const UpdateProtocol = strict({
@@ -18,6 +20,7 @@ export const UpdateProtocol = strict({
       mapping_id: Type.Optional(MappingId),
       remote_id_attribute: Type.Optional(nullable(Attribute)),
       oidc: Type.Optional(nullable(OidcFields)),
+      saml: Type.Optional(nullable(SamlFields)),
     },
     { minProperties: 1 },
   ),

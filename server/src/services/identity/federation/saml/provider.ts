@@ -1,6 +1,6 @@
 // SAML 2.0 web browser sign-in, the service provider's side, as pure functions: what is asked of a provider, what it answers,
 // and what we say of ourselves. No table and no route: who began a sign-in, and that its answer is taken once, is their affair.
-import { SAML, ValidateInResponseTo } from '@node-saml/node-saml'
+import type { SAML } from '@node-saml/node-saml'
 
 export interface SamlProvider {
   /** As the provider names itself. */
@@ -24,7 +24,8 @@ export const mostSkewMs = 300_000
 const mostAgeMs = 600_000
 
 /** What checks and writes SAML's XML; `requestId` names the one request of it. */
-export function library(self: SamlSelf, provider: SamlProvider, requestId: string): SAML {
+export async function library(self: SamlSelf, provider: SamlProvider, requestId: string): Promise<SAML> {
+  const { SAML, ValidateInResponseTo } = await import('@node-saml/node-saml')
   return new SAML({
     issuer: self.entityId,
     audience: self.entityId,
@@ -46,12 +47,17 @@ export function library(self: SamlSelf, provider: SamlProvider, requestId: strin
 }
 
 /** The address that a browser is sent to: a request named `requestId`, which `relay` comes back with. */
-export function signInUrl(self: SamlSelf, provider: SamlProvider, requestId: string, relay: string): Promise<string> {
-  return library(self, provider, requestId).getAuthorizeUrlAsync(relay, undefined, {})
+export async function signInUrl(
+  self: SamlSelf,
+  provider: SamlProvider,
+  requestId: string,
+  relay: string,
+): Promise<string> {
+  return (await library(self, provider, requestId)).getAuthorizeUrlAsync(relay, undefined, {})
 }
 
 /** What providers want to know of us: XML. Enhanced clients (ECP) are not offered, so it names no such endpoint. */
-export function selfDescription(self: SamlSelf): string {
+export async function selfDescription(self: SamlSelf): Promise<string> {
   const any = { entityId: '', signInUrl: 'https://unused.invalid', certificates: ['unused'], skewMs: 0 }
-  return library(self, any, '_unused').generateServiceProviderMetadata(null, null)
+  return (await library(self, any, '_unused')).generateServiceProviderMetadata(null, null)
 }

@@ -19,7 +19,8 @@ export async function readResponse(
   nowMs = Date.now(),
 ): Promise<SamlAttributes> {
   requireHarmless(given.response)
-  const checked = await library(self, provider, given.requestId)
+  const saml = await library(self, provider, given.requestId)
+  const checked = await saml
     .validatePostResponseAsync({ SAMLResponse: given.response })
     .catch((error: unknown) => refuse(error instanceof Error ? error.message : String(error)))
   const { profile } = checked

@@ -1,32 +1,21 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
-import { Constants, IdentityProvider, SamlLib, ServiceProvider, setSchemaValidator } from 'samlify'
-import { type SamlProvider, type SamlSelf, selfDescription, signInUrl } from './provider.ts'
+import { Constants, IdentityProvider, ServiceProvider, setSchemaValidator } from 'samlify'
+import { type SamlProvider, selfDescription, signInUrl } from './provider.ts'
 import { NotBelieved, readResponse } from './response.ts'
-
-const self: SamlSelf = { entityId: 'https://cloud.test/saml', answerUrl: 'https://cloud.test/saml/callback' }
-const requestId = '_request-1'
-const bearer = 'urn:oasis:names:tc:SAML:2.0:cm:bearer'
-
-interface Pair {
-  key: string
-  certificate: string
-}
-function makePair(): Pair {
-  const dir = mkdtempSync(join(tmpdir(), 'pileus-saml-'))
-  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=idp']
-  execFileSync('openssl', [...args, '-keyout', 'key.pem', '-out', 'cert.pem'], { cwd: dir, stdio: 'pipe' })
-  const pair = {
-    key: readFileSync(join(dir, 'key.pem'), 'utf8'),
-    certificate: readFileSync(join(dir, 'cert.pem'), 'utf8'),
-  }
-  rmSync(dir, { recursive: true })
-  return pair
-}
+import {
+  assertionOf,
+  at,
+  audienceOf,
+  bareOf,
+  makePair,
+  type Pair,
+  type Parts,
+  requestId,
+  responseOf,
+  self,
+  signed as signedBy,
+} from './testing.ts'
 
 let own: Pair
 let stranger: Pair
@@ -42,53 +31,8 @@ const provider = (more: Partial<SamlProvider> = {}): SamlProvider => ({
   ...more,
 })
 
-const at = (ms: number) => new Date(Date.now() + ms).toISOString()
-const usual = () => ({
-  id: '_assertion-1',
-  issuer: 'https://idp.test',
-  issued: at(0),
-  method: bearer,
-  recipient: self.answerUrl,
-  inResponseTo: requestId,
-  confirmedUntil: at(120_000),
-  from: at(0),
-  until: at(120_000),
-  audience: `<saml:AudienceRestriction><saml:Audience>${self.entityId}</saml:Audience></saml:AudienceRestriction>`,
-  statement: `<saml:AuthnStatement AuthnInstant="${at(0)}"><saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>`,
-  name: 'ada',
-})
-type Parts = ReturnType<typeof usual>
-
-function assertionOf(change: Partial<Parts> = {}): string {
-  const p = { ...usual(), ...change }
-  return `<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="${p.id}" Version="2.0" IssueInstant="${p.issued}"><saml:Issuer>${p.issuer}</saml:Issuer><saml:Subject><saml:NameID>${p.name}</saml:NameID><saml:SubjectConfirmation Method="${p.method}"><saml:SubjectConfirmationData Recipient="${p.recipient}" InResponseTo="${p.inResponseTo}" NotOnOrAfter="${p.confirmedUntil}"/></saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore="${p.from}" NotOnOrAfter="${p.until}">${p.audience}</saml:Conditions>${p.statement}<saml:AttributeStatement><saml:Attribute Name="urn:oid:0.9.2342.19200300.100.1.3" FriendlyName="mail"><saml:AttributeValue>ada@example.org</saml:AttributeValue></saml:Attribute><saml:Attribute Name="groups"><saml:AttributeValue>staff</saml:AttributeValue><saml:AttributeValue>admins</saml:AttributeValue></saml:Attribute><saml:Attribute Name="NameID"><saml:AttributeValue>root</saml:AttributeValue></saml:Attribute></saml:AttributeStatement></saml:Assertion>`
-}
-const responseOf = (inside: string) =>
-  `<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_response-1" Version="2.0" IssueInstant="${at(0)}" Destination="${self.answerUrl}" InResponseTo="${requestId}"><saml:Issuer xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">https://idp.test</saml:Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>${inside}</samlp:Response>`
-
-/** With a signature of what is named, beside its issuer. */
-function signed(
-  xml: string,
-  what: 'Response' | 'Assertion',
-  { pair = own, algorithm = 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256' } = {},
-): string {
-  const path = `/*[local-name(.)='Response']${what === 'Assertion' ? "/*[local-name(.)='Assertion']" : ''}`
-  const made = SamlLib.constructSAMLSignature({
-    rawSamlMessage: xml,
-    referenceTagXPath: path,
-    signatureAlgorithm: algorithm,
-    privateKey: pair.key,
-    signingCert: bareOf(pair),
-    isBase64Output: false,
-    transformationAlgorithms: [
-      'http://www.w3.org/2000/09/xmldsig#enveloped-signature',
-      'http://www.w3.org/2001/10/xml-exc-c14n#',
-    ],
-    signatureConfig: { prefix: 'ds', location: { reference: `${path}/*[local-name(.)='Issuer']`, action: 'after' } },
-  })
-  return made
-}
-const bareOf = ({ certificate }: Pair) => certificate.replaceAll(/-----[^-]+-----|\s/g, '')
+const signed = (xml: string, what: 'Response' | 'Assertion', how: { pair?: Pair; algorithm?: string } = {}) =>
+  signedBy(xml, what, { pair: own, ...how })
 const base64 = (xml: string) => Buffer.from(xml).toString('base64')
 const read = (xml: string, more: Partial<SamlProvider> = {}, nowMs?: number) =>
   readResponse(self, provider(more), { response: base64(xml), requestId }, nowMs)
@@ -127,7 +71,7 @@ test('an answer is for one request, for us, of that provider, and now', async ()
   await refused(signedAssertion({ inResponseTo: '_request-2' }), /confirmation/)
   await refused(signedAssertion({ recipient: 'https://other.test/callback' }), /confirmation/)
   await refused(signedAssertion({ method: 'urn:oasis:names:tc:SAML:2.0:cm:sender-vouches' }), /confirmation/)
-  const other = '<saml:AudienceRestriction><saml:Audience>https://other.test</saml:Audience></saml:AudienceRestriction>'
+  const other = audienceOf('https://other.test')
   await refused(signedAssertion({ audience: other }), /audience/i)
   await refused(signedAssertion({ audience: '' }), /audience/i)
   await refused(signedAssertion({ statement: '' }), /signed in/)
@@ -212,7 +156,7 @@ test('XML that does more than say something is refused before it is read', async
 describe('with an identity provider of another make', () => {
   test('it takes our description and our request, and we its answer', async () => {
     setSchemaValidator({ validate: async () => 'not checked' })
-    const description = selfDescription(self)
+    const description = await selfDescription(self)
     assert.match(description, /entityID="https:\/\/cloud.test\/saml"/)
     assert.match(description, /HTTP-POST" Location="https:\/\/cloud.test\/saml\/callback"/)
     assert.doesNotMatch(description, /PAOS/)
