@@ -1,0 +1,126 @@
+// Server processes on an embedded database, without the supervisor that would wait between their deaths: for tests that
+// kill many.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { type Api, signIn } from './api.ts'
+import { scratch, type Undo } from './cleanup.ts'
+import { must } from './run.ts'
+import { until } from './until.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const main = ['server/src/main.ts']
+const password = 'chaos'
+
+export interface Servers {
+  data: string
+  port: number
+  api: Api
+  /** Kills a server of that number (or the database: 'postgres') with SIGKILL and starts it again; false when it was not up. */
+  strike(victim: number | 'postgres'): Promise<boolean>
+  /** Waits until all are up again. */
+  whole(): Promise<void>
+  rows<T>(question: string): Promise<T[]>
+  log(): string
+}
+
+export async function startServers(undo: Undo, count: number, settings: Record<string, string>): Promise<Servers> {
+  const data = join(await scratch(undo), 'var')
+  mkdirSync(data, { mode: 0o755 }) // the database is another user
+  const port = await freePort()
+  const env = {
+    ...process.env,
+    PILEUS_DATA: data,
+    PILEUS_ADMIN_PASSWORD: password,
+    NODE_COMPILE_CACHE: `${data}.compiled`,
+    ...settings,
+  }
+  const logFile = `${data}.log`
+  let database = { url: '', pid: 0 }
+  const startDatabase = async () => {
+    const said = await must(process.execPath, [...main, 'database', 'start', '--data', data], { cwd: root, env })
+    database = JSON.parse(said.trim().split('\n').at(-1) ?? '') as typeof database
+  }
+  const stops: (() => unknown)[] = []
+  undo(async () => {
+    for (const stop of stops) await stop()
+    await must(process.execPath, [...main, 'database', 'stop', '--data', data], { cwd: root, env })
+  })
+  await startDatabase()
+  await must(process.execPath, [...main, 'prepare', '--database', database.url], { cwd: root, env })
+
+  interface Server {
+    child: ChildProcess
+    ready: boolean
+  }
+  const servers: Server[] = []
+  let ending = false
+  const start = (number: number) => {
+    const log = openSync(logFile, 'a')
+    const words = ['serve', '--database', database.url, '--listen', `127.0.0.1:${port}`, '--sim', '1']
+    const child = spawn(process.execPath, [...main, ...words], { cwd: root, env, stdio: ['ignore', 'pipe', log] })
+    closeSync(log)
+    const server: Server = { child, ready: false }
+    servers[number] = server
+    child.stdout?.once('data', () => (server.ready = true)).resume()
+    child.once('exit', () => {
+      server.ready = false
+      if (!ending) start(number)
+    })
+  }
+  for (let number = 0; number < count; number++) start(number)
+  stops.push(async () => {
+    ending = true
+    for (const { child } of servers) {
+      child.kill('SIGKILL')
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    }
+  })
+  const whole = async () => {
+    await until('all servers are up', async () => servers.every(({ ready }) => ready))
+    await until('the API is ready', async () => (await api.send('GET', '/readyz')).status === 200)
+  }
+  await until('all servers are up', async () => servers.every(({ ready }) => ready))
+  const api = await signIn({ protocol: 'http:', host: '127.0.0.1', port: String(port) }, password)
+  return {
+    data,
+    port,
+    api,
+    async strike(victim) {
+      if (victim === 'postgres') {
+        process.kill(database.pid, 'SIGKILL')
+        await startDatabase()
+        return true
+      }
+      // one answers while another one starts
+      if (servers.filter(({ ready }) => ready).length < 2 || !servers[victim]?.ready) return false
+      servers[victim].child.kill('SIGKILL')
+      return true
+    },
+    whole,
+    async rows<T>(question: string) {
+      const query = `
+        import postgres from 'postgres'
+        const url = new URL(process.argv[1])
+        const [database, username] = [url.pathname.slice(1), url.username]
+        const sql = postgres({ host: url.searchParams.get('host'), database, username, max: 1 })
+        process.stdout.write(JSON.stringify(await sql.unsafe(process.argv[2])))
+        await sql.end()`
+      const words = ['--input-type=module', '-e', query, database.url, question]
+      return JSON.parse(await must(process.execPath, words, { cwd: root })) as T[]
+    },
+    log: () => readFileSync(logFile, 'utf8'),
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
+  return address.port
+}
