@@ -1,4 +1,4 @@
-import { request, requestText, type Session, signIn } from './cloud/session.ts'
+import { download, request, type Session, signIn } from './cloud/session.ts'
 import { getCredentials } from './credentials.ts'
 import { dataDirectory } from './data-directory.ts'
 import { parseCount, readFlags } from './options.ts'
@@ -72,7 +72,7 @@ async function verify(session: Session, heads: string[]): Promise<void> {
 async function list(session: Session, query: URLSearchParams, format: string, limit: number): Promise<void> {
   if (format === 'csv' || format === 'jsonl') {
     query.set('format', format)
-    process.stdout.write(await requestText(session, `${session.base}/audit/events?${query}`))
+    await download(session, `${session.base}/audit/events?${query}`, process.stdout)
     return
   }
   if (format !== 'table') stop(`--format wants table, csv or jsonl, not '${format}'.`, 2)

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import type { Credentials } from '../credentials.ts'
 import { stop, Trouble } from '../trouble.ts'
 import { exchange, type Reply } from './http.ts'
@@ -71,11 +71,10 @@ export async function request<T>(session: Session, method: Method, url: string, 
   return (reply.text === '' ? undefined : JSON.parse(reply.text)) as T
 }
 
-/** The same for an answer that is text. */
-export async function requestText(session: Session, url: string): Promise<string> {
-  const reply = await send('GET', url, { 'x-auth-token': session.token })
+/** Writes the body of an answer as it comes: it may be longer than memory. */
+export async function download(session: Session, url: string, to: Writable): Promise<void> {
+  const reply = await exchange(url, { method: 'GET', headers: { 'x-auth-token': session.token }, to })
   if (!isFine(reply)) throw new Refused('GET', url, reply.status, complaint(reply))
-  return reply.text
 }
 
 /** The cloud's answer was an error: `status` tells which. */

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { makeApp } from '#app'
+import { openDatabase } from '#lib/db.ts'
+import { makeLog } from '#lib/log.ts'
 import { testCloud } from '#lib/testing/cloud.ts'
+import { wayTo } from '#lib/testing/way.ts'
 import {
   asAdmin,
   made,
@@ -57,6 +61,49 @@ test('an application credential signs in for its project, with its roles, and ma
   assert.equal(again.json.token.application_credential.id, robot.id)
   await ada.delete(`${path}/${robot.id}`)
   assert.equal((await withToken(cloud, token).get('/auth/catalog')).status, 401)
+})
+
+test('by name, a credential of an unknown user costs what one of a known user costs', async (t) => {
+  const cloud = await testCloud(t)
+  const id = await teammate(cloud, 'ada')
+  const ada = withToken(cloud, await tokenFor(cloud, passwordAuth({ id }, "ada's", team)))
+  const robot = await made(
+    ada.post(`/users/${id}/application_credentials`, { application_credential: { name: 'robot' } }),
+  )
+  const log = makeLog('test', 'fatal')
+  const way = await wayTo(t, cloud.url)
+  const app = makeApp(openDatabase(way.url, log, { connections: 1 }), cloud.app.world.config, log)
+  t.after(() => app.close())
+  await app.server.ready()
+  /** The status, and how many packets the database was sent, the record of it included. */
+  const named = async (user: object, name: string, secret: string) => {
+    const identity = { methods: ['application_credential'], application_credential: { name, user, secret } }
+    const ask = async () => {
+      const before = way.packetsWithout('pileus-ears')
+      const { statusCode } = await app.server.inject({
+        method: 'POST',
+        url: `${v3}/auth/tokens`,
+        payload: { auth: { identity } },
+      })
+      await app.audit.flush()
+      return [statusCode, way.packetsWithout('pileus-ears') - before]
+    }
+    await ask() // a statement that is new to a connection is sent apart
+    return ask()
+  }
+  const domain = { name: 'Default' }
+  const [status] = await named({ name: 'ada', domain }, 'robot', String(robot['secret']))
+  assert.equal(status, 201)
+  const known = await named({ name: 'ada', domain }, 'robot', 'wrong')
+  assert.equal(known[0], 401)
+  assert.ok(known[1]! > 0)
+  assert.deepEqual(await named({ id: 'nobody' }, 'robot', 'wrong'), await named({ id }, 'robot', 'wrong'))
+  for (const user of [
+    { name: 'nobody', domain },
+    { name: 'ada', domain: { name: 'nowhere' } },
+  ])
+    assert.deepEqual(await named(user, 'robot', 'wrong'), known)
+  assert.deepEqual(await named({ name: 'ada', domain }, 'unknown', 'wrong'), known)
 })
 
 test('with access rules nothing else is allowed, whatever service is asked', async (t) => {

@@ -2,6 +2,7 @@ import { and, boolean, type Db, eq, inArray, isDuplicate, pgTable, sql, text, ti
 import { emit } from '#lib/event.ts'
 import { bug, conflict, forbidden, notFound } from '#lib/fault.ts'
 import { newHexId } from '#lib/id.ts'
+import { domainOf, type WhoSignsIn } from '../users/sign-in.ts'
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
@@ -34,15 +35,22 @@ export async function findApplicationCredential(db: Db, id: string): Promise<App
   const [row] = await db.select().from(applicationCredential).where(eq(applicationCredential.id, id))
   return row
 }
+/** One query, whether or not there is such an owner. */
 export async function findApplicationCredentialByName(
   db: Db,
-  userId: string,
+  owner: WhoSignsIn,
   name: string,
 ): Promise<ApplicationCredential | undefined> {
+  const ownerId =
+    'id' in owner
+      ? sql`${owner.id}`
+      : sql`(
+          select id from identity_user
+          where name = ${owner.name} and domain_id = ${domainOf(owner.domain)} and not gone and not federated limit 1)`
   const [row] = await db
     .select()
     .from(applicationCredential)
-    .where(and(eq(applicationCredential.userId, userId), eq(applicationCredential.name, name)))
+    .where(and(eq(applicationCredential.userId, ownerId), eq(applicationCredential.name, name)))
   return row
 }
 export function listApplicationCredentials(

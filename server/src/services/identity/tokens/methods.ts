@@ -9,7 +9,7 @@ import {
 } from '../application-credentials/model.ts'
 import { listCredentials } from '../credentials/model.ts'
 import { findSignInByName, verifyByDirectory } from '../directories/sign-in.ts'
-import { project, type User, user } from '../model.ts'
+import { project, type User } from '../model.ts'
 import { verifyPassword } from '../users/password.ts'
 import { failSignIn, findSignIn, requirePatience, type SignIn, stillOpen, type WhoSignsIn } from '../users/sign-in.ts'
 import { isTotpCode } from './totp.ts'
@@ -101,13 +101,6 @@ function whoIs({ id, name, domain }: UserRef): WhoSignsIn {
   return { name, domain: { name: domain?.name ?? invalid('Expecting to find domain in user.') } }
 }
 
-async function isUser(db: Db, who: UserRef) {
-  if (who.id !== undefined) return eq(user.id, who.id)
-  if (who.name === undefined) return invalid('Expecting to find id or name in user.')
-  const domainId = (await findDomainId(db, who.domain)) ?? ''
-  return and(eq(user.name, who.name), eq(user.federated, false), eq(user.domainId, domainId))
-}
-
 /** Throws unauthenticated; tooMany for an address that failed too often. */
 export async function byApplicationCredential(
   asking: Asking,
@@ -125,15 +118,12 @@ export async function byApplicationCredential(
   return row
 }
 
+/** One query, whatever there is of what is named. */
 async function findGiven(db: Db, given: ApplicationCredentialProof): Promise<ApplicationCredential | undefined> {
   if (given.id !== undefined) return findApplicationCredential(db, given.id)
   if (given.name === undefined || !given.user)
     return invalid('Expecting to find id, or name and user, in application_credential.')
-  const [owner] = await db
-    .select({ id: user.id })
-    .from(user)
-    .where(await isUser(db, given.user))
-  return owner && findApplicationCredentialByName(db, owner.id, given.name)
+  return findApplicationCredentialByName(db, whoIs(given.user), given.name)
 }
 
 /** undefined when there is none of that name. Throws invalid when neither id nor name is said. */

@@ -2,6 +2,7 @@
 // token. It reaches the database by a way of its own, which can be cut and can go silent.
 import assert from 'node:assert/strict'
 import { after, before, test, type TestContext } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { makeApp } from '#app'
 import { openDatabase } from '#lib/db.ts'
 import { makeLog } from '#lib/log.ts'
@@ -227,19 +228,24 @@ async function lent(at: Stage): Promise<{ trust: string; token: string }> {
   return { trust, token: await tokenFor(cloud, passwordAuth({ id }, 'pw', { 'OS-TRUST:trust': { id: trust } })) }
 }
 
-/** The token is good there, then it is taken back here; `known` is asked for just before that. */
-async function strike(each: TestContext, name: string, known: () => Promise<void>): Promise<void> {
+/** The token is good there, then it is taken back here, and void as soon as the other process knows. */
+async function strike(each: TestContext, name: string, deaf?: () => Promise<void>): Promise<void> {
   const { token, blow, left } = await cases[name]!(await stage())
   for (let i = 0; i < 2; i++) assert.ok(Array.isArray(await there.look(token)), 'the token is good there')
-  const knows = known()
+  let knows = deaf ? deaf() : there.knows('change')
   const { status } = await blow()
   assert.ok(status < 300, String(status))
   const began = performance.now()
-  await knows
-  const found = await there.look(token)
+  const expected = left ?? 401
+  for (;;) {
+    await knows
+    knows = there.knows('change')
+    const found = await there.look(token)
+    if (isDeepStrictEqual(found, expected)) break
+    // the first that it hears may be of what was done before; of this it hears next, or the test's patience ends
+    if (deaf) assert.deepEqual(found, expected)
+  }
   each.diagnostic(`void there ${(performance.now() - began).toFixed(1)} ms after the answer`)
-  if (left) assert.deepEqual(found, left)
-  else assert.equal(found, 401)
 }
 
 test('a token that a process has seen costs it no query', async () => {
@@ -261,8 +267,7 @@ test('a token that a process has seen costs it no query', async () => {
 const patience = { timeout: 60_000 }
 const names = Object.keys(cases)
 
-for (const name of names)
-  test(`${name}: the other process is told`, patience, (each) => strike(each, name, () => there.knows('change')))
+for (const name of names) test(`${name}: the other process is told`, patience, (each) => strike(each, name))
 
 for (const name of names.slice(2, 4)) {
   test(`${name}, while the other process is cut off: it knows that it may have missed it`, patience, async (each) => {

@@ -72,7 +72,7 @@ export async function findSignIn(
   return read(config, row!)
 }
 
-const domainOf = (domain: { id: string } | { name: string }) =>
+export const domainOf = (domain: { id: string } | { name: string }) =>
   'id' in domain ? sql`${domain.id}::text` : sql`(select id from project where is_domain and name = ${domain.name})`
 
 function read(config: Config, row: Row): SignIn {
