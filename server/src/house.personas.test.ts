@@ -13,9 +13,21 @@ const tableFile = new URL('house.personas.json', import.meta.url)
 const someId = '00000000-0000-4000-8000-000000000000'
 const readingMethods = ['GET', 'HEAD', 'OPTIONS']
 
-// In the table's order: nobody, a member of another project, an admin of another domain, and the team's own.
-const everybody = ['nobody', 'other', 'foreign', 'reader', 'member', 'manager', 'admin'] as const
+// In the table's order: nobody, a member of another project, those whose role is somewhere else, and the team's own.
+const everybody = [
+  ...(['nobody', 'other', 'foreign', 'service', 'observer', 'steward'] as const),
+  ...(['reader', 'member', 'manager', 'admin'] as const),
+] as const
 type Body = (typeof everybody)[number]
+
+// An admin of another domain, a service in a project of its own, a reader of the system, a manager of the team's domain.
+const elsewhere = {
+  foreign: { role: 'admin', at: 'domain' },
+  service: { role: 'service', at: 'project' },
+  observer: { role: 'reader', at: 'system' },
+  steward: { role: 'manager', at: 'home' },
+} as const
+const isElsewhere = (who: Body): who is keyof typeof elsewhere => Object.hasOwn(elsewhere, who)
 
 interface Door {
   name: string
@@ -147,17 +159,29 @@ function turn({ method, name }: Door): number {
   return /\/(users|projects|domains)\/:id$/.test(name) ? 4 : 3
 }
 
-/** The token of an admin of a domain that is not the team's. */
-async function foreignAdmin(cloud: TestCloud): Promise<string> {
+/** A token of somebody whose role is not in the team's project. */
+async function tokenElsewhere(cloud: TestCloud, who: keyof typeof elsewhere): Promise<string> {
   const admin = cloud.as('admin')
   const v3 = '/identity/v3'
-  const domain = (await admin.post(`${v3}/domains`, { domain: { name: 'abroad' } })).json.domain.id
-  const user = { name: 'foreign', password: 'a long enough Passw0rd', domain_id: domain }
-  const { id } = (await admin.post(`${v3}/users`, { user })).json.user
-  const role = (await admin.get(`${v3}/roles?name=admin`)).json.roles[0].id
-  assert.equal((await admin.put(`${v3}/domains/${domain}/users/${id}/roles/${role}`)).status, 204)
-  const password = { user: { id, password: user.password } }
-  const auth = { identity: { methods: ['password'], password }, scope: { domain: { id: domain } } }
+  const { role, at } = elsewhere[who]
+  const make = async (path: string, body: object): Promise<string> => {
+    const { status, json, text } = await admin.post(v3 + path, body)
+    assert.equal(status, 201, text)
+    return (Object.values(json)[0] as { id: string }).id
+  }
+  const domain = at === 'home' ? 'default' : await make('/domains', { domain: { name: 'abroad' } })
+  const project = at === 'project' ? await make('/projects', { project: { name: 'abroad', domain_id: domain } }) : ''
+  const password = 'a long enough Passw0rd'
+  const id = await make('/users', { user: { name: 'abroad', password, domain_id: domain } })
+  const [scope, path] = {
+    project: [{ project: { id: project } }, `/projects/${project}`],
+    domain: [{ domain: { id: domain } }, `/domains/${domain}`],
+    home: [{ domain: { id: domain } }, `/domains/${domain}`],
+    system: [{ system: { all: true } }, '/system'],
+  }[at] as [object, string]
+  const roleId = (await admin.get(`${v3}/roles?name=${role}`)).json.roles[0].id
+  assert.equal((await admin.put(`${v3}${path}/users/${id}/roles/${roleId}`)).status, 204)
+  const auth = { identity: { methods: ['password'], password: { user: { id, password } } }, scope }
   const made = await cloud.as('stranger').post(`${v3}/auth/tokens`, { auth })
   assert.equal(made.status, 201, made.text)
   return made.headers['x-subject-token'] ?? ''
@@ -165,8 +189,8 @@ async function foreignAdmin(cloud: TestCloud): Promise<string> {
 
 async function tourOf(who: Body): Promise<Tour> {
   const { cloud, owned, close } = await furnishedCloud()
-  const headers = who === 'foreign' ? { 'x-auth-token': await foreignAdmin(cloud) } : {}
-  const client = cloud.as(who === 'nobody' || who === 'foreign' ? 'stranger' : who)
+  const headers = isElsewhere(who) ? { 'x-auth-token': await tokenElsewhere(cloud, who) } : {}
+  const client = cloud.as(who === 'nobody' || isElsewhere(who) ? 'stranger' : who)
   const tried: Tried[] = []
   for (const door of doorsOf(cloud, owned).toSorted((a, b) => turn(a) - turn(b))) {
     const { status, text } = await client.call(door.method, door.path, door.body, { headers })
@@ -207,12 +231,13 @@ test('no list that a member of another project reads has anything of the team', 
   assert.deepEqual(named(seen), [])
 })
 
-test('a reader changes nothing of the team', () => {
-  const wrong = tourBy('reader').tried.filter(
-    (each) => isDone(each) && each.door.isTheirs && !readingMethods.includes(each.door.method),
-  )
-  assert.deepEqual(named(wrong), [])
-})
+for (const who of ['reader', 'observer', 'service'] as const)
+  test(`a ${who} changes nothing of the team`, () => {
+    const wrong = tourBy(who).tried.filter(
+      (each) => isDone(each) && each.door.isTheirs && !readingMethods.includes(each.door.method),
+    )
+    assert.deepEqual(named(wrong), [])
+  })
 
 test('nothing that anybody tries makes a 500', () => {
   const wrong = everybody.flatMap((who) =>
