@@ -12,7 +12,7 @@ import { objectLoad } from './testing/object-load.ts'
 import { type Servers, startServers } from './testing/servers.ts'
 import { until } from './testing/until.ts'
 
-const kills = Number(process.env['PILEUS_CHAOS_KILLS'] ?? 40)
+const kills = Number(process.env['PILEUS_CHAOS_KILLS'] ?? 8)
 const processes = 3
 const workers = 6
 // one death in so many is the database's

@@ -73,7 +73,8 @@ test('of strangers who say nothing only so many are waited for', async (t) => {
   const host = await made.host('h1')
   const first = await rawSocket(t, made.process)
   for (let i = 0; i < 256; i++) await rawSocket(t, made.process)
-  assert.match(await first.closed, /^1006 /)
+  // on a slow machine its time to greet may be over before the others have all come
+  assert.match(await first.closed, /^(1006 |1008 no greeting)/)
   await host.connect()
 })
 
