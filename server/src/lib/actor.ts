@@ -24,6 +24,22 @@ export interface Actor {
   readonly accessRules?: readonly AccessRule[]
 }
 
+/** Who comes without a token or a key. */
+export const nobody: Actor = Object.freeze({
+  userId: '',
+  userName: '',
+  userDomainId: '',
+  projectId: null,
+  projectName: null,
+  projectDomainId: null,
+  domainId: null,
+  system: false,
+  roles: [],
+  isAdmin: false,
+  trustId: null,
+  applicationCredentialId: null,
+})
+
 /** A kind of request: `service` is a catalogue type, `path` has `*` for one segment, `**` for any, `{name}` for one. */
 export interface AccessRule {
   readonly service: string

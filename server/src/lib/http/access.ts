@@ -1,24 +1,9 @@
 // Who may: the token of a request, the rules of an application credential, the policy of a route.
 import type { FastifyRequest } from 'fastify'
-import { type AccessRule, accessAllowed, type Actor } from '#lib/actor.ts'
+import { type AccessRule, accessAllowed, type Actor, nobody } from '#lib/actor.ts'
 import { Fault } from '#lib/fault.ts'
 import type { Request, Route, Service } from '#lib/http/route.ts'
 import type { Enforcer } from '#lib/policy.ts'
-
-export const nobody: Actor = Object.freeze({
-  userId: '',
-  userName: '',
-  userDomainId: '',
-  projectId: null,
-  projectName: null,
-  projectDomainId: null,
-  domainId: null,
-  system: false,
-  roles: [],
-  isAdmin: false,
-  trustId: null,
-  applicationCredentialId: null,
-})
 
 export function hasToken(raw: FastifyRequest): boolean {
   return raw.headers['x-auth-token'] !== undefined || raw.headers['x-storage-token'] !== undefined

@@ -44,21 +44,6 @@ export interface Known {
   cors?: Record<string, string>
 }
 
-export const stranger: Actor = Object.freeze({
-  userId: '',
-  userName: '',
-  userDomainId: '',
-  projectId: null,
-  projectName: null,
-  projectDomainId: null,
-  domainId: null,
-  system: false,
-  roles: [],
-  isAdmin: false,
-  trustId: null,
-  applicationCredentialId: null,
-})
-
 /** `waits`: the client sends its body when it is told to go on (Expect: 100-continue). */
 export async function answerS3(
   around: Surroundings,

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { pipeline, Readable } from 'node:stream'
+import { nobody } from '#lib/actor.ts'
 import { type Audit, isAudited } from '#lib/audit.ts'
 import { Fault } from '#lib/fault.ts'
 import { faultOf } from '#lib/http/refusal.ts'
@@ -14,7 +15,7 @@ import type { AccessKeys } from '#identity'
 import { meter } from '../metering.ts'
 import { objectStorePolicies } from '../policy.ts'
 import { type Answer, quoted } from './answer.ts'
-import { answerS3, type Known, stranger, type Surroundings } from './dispatch.ts'
+import { answerS3, type Known, type Surroundings } from './dispatch.ts'
 import { errorOf } from './errors.ts'
 import { plainDocument } from './xml.ts'
 
@@ -83,7 +84,7 @@ async function serve(
   const address = raw.socket.remoteAddress ?? '' // later there may be no socket
   const requestId = randomBytes(8).toString('hex').toUpperCase()
   const known: Known = {
-    actor: stranger,
+    actor: nobody,
     operation: undefined,
     bucket: undefined,
     key: undefined,

@@ -3,8 +3,8 @@
 // then whole requests.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { nobody } from '#lib/actor.ts'
 import { Fault } from '#lib/fault.ts'
-import { stranger } from './dispatch.ts'
 import { authenticate, type Signature } from './authenticate.ts'
 import { dechunk } from './chunked.ts'
 import { s3Cloud } from './testing.ts'
@@ -12,7 +12,7 @@ import { s3Cloud } from './testing.ts'
 const example = {
   access: 'AKIAIOSFODNN7EXAMPLE',
   secret: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
-  actor: stranger,
+  actor: nobody,
 }
 const keys = { find: async (access: string) => (access === example.access ? example : undefined) }
 const day = Date.UTC(2013, 4, 24)
