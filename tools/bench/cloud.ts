@@ -13,6 +13,8 @@ export const password = 'bench'
 
 export interface BenchCloud {
   url: string
+  /** Of the S3 API, where it was asked for. */
+  s3Url: string | undefined
   run: string
   /** Seconds from the launch to the first token, and to `up`'s return. */
   tokenSeconds: number
@@ -30,17 +32,22 @@ export interface BenchCloud {
 }
 
 /** `./pileus up --detach` with a data directory that goes with it. */
-export async function startCloud(args: string[], hasAgent: boolean): Promise<BenchCloud> {
+export async function startCloud(
+  args: string[],
+  hasAgent: boolean,
+  { hasS3 = false }: { hasS3?: boolean } = {},
+): Promise<BenchCloud> {
   const folder = mkdtempSync(join(tmpdir(), 'pileus-bench-'))
   chmodSync(folder, 0o755)
   const data = join(folder, 'var')
   const port = await freePort()
+  const s3Listen = hasS3 ? `127.0.0.1:${await freePort()}` : undefined
   const env = {
     ...process.env,
     ...{
       PILEUS_DATA: data,
       PILEUS_LISTEN: `127.0.0.1:${port}`,
-      PILEUS_S3_LISTEN: 'off',
+      PILEUS_S3_LISTEN: s3Listen ?? 'off',
       PILEUS_ADMIN_PASSWORD: password,
     },
     PILEUS_AGENT_NAMESPACE: `bench-${process.pid}`,
@@ -99,6 +106,7 @@ export async function startCloud(args: string[], hasAgent: boolean): Promise<Ben
   return {
     ...current,
     url: `http://127.0.0.1:${port}`,
+    s3Url: s3Listen && `http://${s3Listen}`,
     run: join(data, 'run'),
     async call(method, path, body) {
       const reply = await send(method, path, body, current.token)

@@ -19,7 +19,7 @@ export function table(lines: Line[]): string {
   return [head, ['---', '--:', '--:', '--:', '--:'], ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 
-function figureOf(value: number | undefined, unit: string): string {
+export function figureOf(value: number | undefined, unit: string): string {
   if (value === undefined) return '–'
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2
   return `${value.toLocaleString('en', { maximumFractionDigits: digits })} ${unit}`.trim()
