@@ -1,50 +1,146 @@
-// Connections on which whole transactions are sent at once: begin, what is to be done, commit, and then one waits for the
-// answers. postgres.js sends what it is told in the order in which it is told, and a connection of its own (`max: 1`) keeps
-// together what is said in one breath. When a connection breaks in between, the rest comes to one that can only read.
-import type { Sql } from 'postgres'
+// The connections to PostgreSQL, each a client of its own that is thrown away when its connection breaks. For a client of
+// postgres.js whose connection broke may never send again (what it was about to write counts as under way for ever), and one
+// that is told to roll back on a connection that is gone takes the process with it.
+//
+// A line is taken by one transaction, or shared by statements and by whole transactions sent at once: postgres.js sends what
+// it is told in the order in which it is told, so what is said in one breath stays together.
+import type { Row, Sql } from 'postgres'
+import {
+  type Answer,
+  brokenConnection,
+  type Client,
+  say,
+  sendAtOnce,
+  type Statement,
+  transact,
+  type TransactionClient,
+} from '#lib/db-transaction.ts'
 
-/** SQL written once, its parameters beside it ($1 …): for hot paths, where building a text costs as much as running it. */
-export interface Statement {
-  readonly text: string
-  readonly values: readonly unknown[]
-}
-
-export interface Lines {
-  atOnce(statements: readonly Statement[]): Promise<object[][]>
+export interface Lines extends Client {
+  /** `work` in one transaction, committed when it returns. */
+  begin<Result>(work: (inner: TransactionClient) => Promise<Result>): Promise<Result>
+  /** Statements that need none of each other's rows, in one transaction and one round trip. */
+  atOnce(statements: readonly Statement[]): Promise<Row[][]>
   close(): Promise<void>
 }
 
-const mostLines = 4
+interface Line {
+  readonly client: Sql
+  readonly madeAt: number
+  usedAt: number
+  /** By a transaction: nobody else says anything on it. */
+  isTaken: boolean
+  isBroken: boolean
+  /** Tells the transaction that its connection is gone. */
+  cut?: ((because: Error) => void) | undefined
+  /** Answers that are not there yet. */
+  waiting: number
+}
 
-/** `isRepeatable`: whether a transaction that failed so for the n-th time is to be sent again. */
-export function openLines(connectOne: () => Sql, isRepeatable: (error: unknown, attempt: number) => boolean): Lines {
-  const lines: { client: Sql; waiting: number }[] = []
-  const idlest = () => {
-    const free = lines.find(({ waiting }) => waiting === 0)
-    if (free) return free
-    if (lines.length >= mostLines) return lines.reduce((a, b) => (b.waiting < a.waiting ? b : a))
-    const line = { client: connectOne(), waiting: 0 }
-    lines.push(line)
+// each connection holds some 5 MB of the database's memory
+const idleMs = 20_000
+// the database keeps what a connection has prepared; a new one begins with none
+const lifetimeMs = 3_600_000
+const pruneEveryMs = 5000
+
+/** At most `most` connections; `connectOne` makes one, and says when it is closed. */
+export function openLines(connectOne: (onclose: () => void) => Sql, most: number): Lines {
+  const lines = new Set<Line>()
+  const waiting: ((line: Line) => void)[] = []
+  const options: Client['options'] = { parsers: {}, serializers: {} }
+
+  const open = (): Line => {
+    const now = performance.now()
+    const client = connectOne(() => {
+      line.isBroken = true
+      discard(line)
+      line.cut?.(brokenConnection())
+    })
+    Object.assign(client.options.parsers, options.parsers)
+    Object.assign(client.options.serializers, options.serializers)
+    const line: Line = { client, madeAt: now, usedAt: now, isTaken: false, isBroken: false, waiting: 0 }
+    lines.add(line)
     return line
   }
+  const discard = (line: Line) => {
+    // what waits behind the first answer may still find another connection
+    if (lines.delete(line)) void line.client.end({ timeout: 1 })
+  }
+  /** One that is nobody's; undefined while all are taken. */
+  const idlest = (): Line | undefined => {
+    let best: Line | undefined
+    for (const line of lines) {
+      if (line.isTaken) continue
+      if (line.waiting === 0) return line
+      if (!best || line.waiting < best.waiting) best = line
+    }
+    return lines.size < most ? open() : best
+  }
+  const take = async (): Promise<Line> => {
+    const line = idlest() ?? (await new Promise<Line>((taken) => waiting.push(taken)))
+    line.isTaken = true
+    return line
+  }
+  const isOver = (line: Line) => line.isBroken || performance.now() - line.madeAt > lifetimeMs
+  const release = (line: Line) => {
+    line.usedAt = performance.now()
+    if (isOver(line)) discard(line)
+    const next = waiting.shift()
+    if (next) next(lines.has(line) ? line : open())
+    else line.isTaken = false
+  }
+  const share = <Ended extends PromiseLike<unknown>>(line: Line, ended: Ended): Ended => {
+    line.waiting++
+    const over = () => {
+      line.waiting--
+      line.usedAt = performance.now()
+      if (line.waiting === 0 && !line.isTaken && isOver(line)) discard(line)
+    }
+    ended.then(over, over)
+    return ended
+  }
+  /** Shares the first line that a transaction leaves. */
+  const shareLater = async <Result>(send: (client: Sql) => PromiseLike<Result>): Promise<Result> => {
+    const line = await take()
+    const ended = share(line, send(line.client))
+    release(line)
+    return ended
+  }
+  const prune = setInterval(() => {
+    const longAgo = performance.now() - idleMs
+    for (const line of lines) if (!line.isTaken && line.waiting === 0 && line.usedAt < longAgo) discard(line)
+  }, pruneEveryMs)
+  prune.unref()
+
   return {
-    async atOnce(statements) {
-      for (let attempt = 1; ; attempt++) {
-        const line = idlest()
-        line.waiting++
-        const ended = await Promise.allSettled([
-          line.client.unsafe('begin read write'),
-          ...statements.map(({ text, values }) => line.client.unsafe(text, values as never[], { prepare: true })),
-          line.client.unsafe('commit'),
-        ])
-        line.waiting--
-        const failed = ended.find((each) => each.status === 'rejected')
-        if (!failed) return ended.slice(1, -1).map((each) => (each as PromiseFulfilledResult<object[]>).value)
-        if (!isRepeatable(failed.reason, attempt)) throw failed.reason
+    options,
+    unsafe(text, values = []): Answer {
+      const line = idlest()
+      if (line) return share(line, say(line.client, text, values))
+      const whole = () => shareLater(async (client) => (await say(client, text, values)) as Row[])
+      return {
+        then: (done, failed) => whole().then(done, failed), // oxlint-disable-line unicorn/no-thenable -- as a query of postgres.js
+        values: () => shareLater((client) => say(client, text, values).values() as PromiseLike<Row[]>),
       }
     },
+    async begin(work) {
+      const line = await take()
+      try {
+        const gone = new Promise<never>((_, cut) => (line.cut = cut))
+        return await Promise.race([transact(line.client, work, () => line.isBroken), gone])
+      } finally {
+        line.cut = undefined
+        release(line)
+      }
+    },
+    atOnce(statements) {
+      const line = idlest()
+      if (line) return share(line, sendAtOnce(line.client, statements))
+      return shareLater((client) => sendAtOnce(client, statements))
+    },
     async close() {
-      await Promise.all(lines.map(({ client }) => client.end({ timeout: 5 })))
+      clearInterval(prune)
+      await Promise.all([...lines].map(({ client }) => client.end({ timeout: 5 })))
     },
   }
 }

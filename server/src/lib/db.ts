@@ -2,9 +2,9 @@
 // That is held twice: by the types, and by PostgreSQL, for outside a transaction every connection is read-only.
 import { type SQL, sql } from 'drizzle-orm'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
-import type { TransactionSql } from 'postgres'
 import { type Client, connect } from '#lib/connect.ts'
-import { type Lines, openLines, type Statement } from '#lib/db-lines.ts'
+import { openLines } from '#lib/db-lines.ts'
+import { say, type Statement, type TransactionClient } from '#lib/db-transaction.ts'
 import { openEars } from '#lib/ears.ts'
 import type { Log } from '#lib/log.ts'
 
@@ -35,7 +35,7 @@ export {
   sum,
 } from 'drizzle-orm'
 export type { InferSelectModel, SQL } from 'drizzle-orm'
-export type { Statement } from '#lib/db-lines.ts'
+export type { Statement } from '#lib/db-transaction.ts'
 export {
   bigint,
   bigserial,
@@ -90,7 +90,7 @@ export interface Database extends Db {
    * Statements that need none of each other's rows, in one transaction and one round trip; answers the rows of each. A
    * deadlock or a serialisation failure runs them again.
    */
-  atOnce: Lines['atOnce']
+  atOnce(statements: readonly Statement[]): Promise<object[][]>
   /** Tells every process (this one too) that something happened; they may miss it, so it is only ever a hint. */
   publish(topic: string, message: string): void
   /**
@@ -110,62 +110,32 @@ export interface Session {
   release(): void
 }
 
-// A statement with more parameters than this is one of many lengths (a list of ids, a row for each): not worth keeping.
-const mostPreparedParameters = 48
-
-/**
- * Makes every statement of a client a prepared one, which saves PostgreSQL the planning and us a round trip: drizzle asks
- * for that only where it was told a name.
- */
-function preparing(client: Client): Client {
-  const unsafe = client.unsafe.bind(client)
-  client.unsafe = ((text: string, values: never[] = [], options?: object) =>
-    unsafe(text, values, { ...options, prepare: values.length <= mostPreparedParameters })) as Client['unsafe']
-  const inner = client as Client & Partial<Pick<TransactionSql, 'savepoint'>>
-  if (inner.savepoint) {
-    const savepoint = inner.savepoint.bind(inner) as unknown as (
-      work: (nested: Client) => Promise<unknown>,
-    ) => Promise<unknown>
-    inner.savepoint = ((work: (nested: Client) => Promise<unknown>) =>
-      savepoint((nested) => work(preparing(nested)))) as never
-  }
-  return client
-}
-
 interface Subscriber {
   heard: (message: string) => void
   lost: (() => void) | undefined
   deaf: (() => void) | undefined
 }
 
-// The client of a transaction, patched to prepare; drizzle keeps it.
-const clientOf = (inner: Full) => (inner as unknown as { session: { client: Client } }).session.client
+// drizzle keeps the client of a transaction
+const clientOf = (inner: Full) => (inner as unknown as { session: { client: TransactionClient } }).session.client
 
+// connections for transactions of one round trip, which so do not wait behind those of many
+const mostQuick = 4
 const again = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
 
 export function openDatabase(url: string, log: Log, given: { connections?: number } = {}): Database {
   const { connections = 8 } = given
-  const options = {
-    // each connection holds some 5 MB of the database's memory
-    idle_timeout: 20,
-    connect_timeout: 10,
-    max_lifetime: 3600, // the server keeps what a connection has prepared; a new one begins with none
-    connection: {
-      application_name: 'pileus',
-      default_transaction_read_only: true,
-      idle_in_transaction_session_timeout: 60_000,
-    },
-  }
-  const client = connect(url, { ...options, max: connections })
-  preparing(client)
-  const begins = client.begin.bind(client) as unknown as (
-    options: string,
-    work: (inner: Client) => Promise<unknown>,
-  ) => Promise<unknown>
-  // one statement opens a transaction that may write
-  client.begin = ((work: (inner: Client) => Promise<unknown>) =>
-    begins('read write', (inner) => work(preparing(inner)))) as unknown as Client['begin']
-  const reads = drizzle({ client, jit: true }) as Full
+  const one = (onclose: () => void, more: object = {}) =>
+    connect(url, {
+      ...{ max: 1, idle_timeout: 60, max_lifetime: null, connect_timeout: 10, onclose, ...more },
+      connection: {
+        application_name: 'pileus',
+        default_transaction_read_only: true,
+        idle_in_transaction_session_timeout: 60_000,
+      },
+    })
+  const lines = openLines(one, connections)
+  const reads = drizzle({ client: lines as unknown as Client, jit: true }) as Full
   const topics = new Map<string, Subscriber[]>()
   const everyone = () => [...topics.values()].flat()
   let hears = false
@@ -179,7 +149,16 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
     log.debug({ code, attempt }, 'transaction again')
     return true
   }
-  const lines = openLines(() => connect(url, { ...options, max: 1, fetch_types: false }), isRepeatable)
+  const quick = openLines((onclose) => one(onclose, { fetch_types: false }), mostQuick)
+  const atOnce = async (statements: readonly Statement[]) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await quick.atOnce(statements)
+      } catch (error) {
+        if (!isRepeatable(error, attempt)) throw error
+      }
+    }
+  }
   const begin = async <Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> => {
     for (let attempt = 1; ; attempt++) {
       const afterwards: (() => void)[] = []
@@ -196,7 +175,7 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
     Object.assign(Object.create(inner) as Full, {
       writes: true as const,
       rows: rowsOn(inner),
-      run: async ({ text, values }: Statement) => (await clientOf(inner).unsafe(text, values as never[])) as never,
+      run: async ({ text, values }: Statement) => (await clientOf(inner).unsafe(text, values)) as never,
       afterCommit: (then: () => void) => void afterwards.push(then),
       async publish(topic: string, message: string) {
         await inner.execute(sql`select pg_notify('pileus', ${`${topic} ${message}`})`)
@@ -233,15 +212,15 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
   const flush = () => {
     const messages = [...new Set(outbox)]
     outbox = []
-    client`select pg_notify('pileus', m) from unnest(${messages}::text[]) m`.catch((error: unknown) =>
-      log.warn({ err: error }, 'cannot notify'),
-    )
+    lines
+      .unsafe("select pg_notify('pileus', m) from unnest($1::text[]) m", [messages])
+      .then(undefined, (error: unknown) => log.warn({ err: error }, 'cannot notify'))
   }
 
   return Object.assign(Object.create(reads) as Full, {
     rows: rowsOn(reads),
     transaction: begin,
-    atOnce: lines.atOnce,
+    atOnce,
     publish(topic: string, message: string) {
       if (outbox.push(`${topic} ${message}`) === 1) setImmediate(flush)
     },
@@ -265,18 +244,18 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
         connection: { application_name: `pileus-worker-${process.pid}` },
         onclose: end,
       })
-      preparing(own)
+      const client = { options: own.options, unsafe: (text: string, values: unknown[] = []) => say(own, text, values) }
       return {
-        rows: rowsOn(drizzle({ client: own, jit: true }) as Full),
+        rows: rowsOn(drizzle({ client: client as unknown as Client, jit: true }) as Full),
         release: end,
       }
     },
     async ping() {
-      await client`select 1`
+      await lines.unsafe('select 1')
     },
     async close() {
       await ears?.close()
-      await Promise.all([client.end({ timeout: 5 }), lines.close()])
+      await Promise.all([lines.close(), quick.close()])
     },
   }) as unknown as Database
 }
