@@ -98,7 +98,7 @@ async function turnPages(cloud: BenchCloud, path: string): Promise<string | unde
 
 /** CPU of all our processes for each of `count` calls, `atOnce` of them at a time, when they are warm. */
 async function cost(cloud: BenchCloud, count: number, atOnce: number, work: () => Promise<unknown>): Promise<number> {
-  await each(Math.min(count, 20), atOnce, work)
+  await each(Math.ceil(count / 2), atOnce, work)
   const from = cpuMs(cloud.run)
   await each(count, atOnce, work)
   return (cpuMs(cloud.run) - from) / count

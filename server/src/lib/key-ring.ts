@@ -1,7 +1,7 @@
 // Keys of the cloud itself: rows, so that every process and every restart has the same. Serials run from 1 to 255 and
 // begin again; the newest seals, all that are left open.
 import { randomBytes } from 'node:crypto'
-import { and, bytea, type Db, desc, eq, integer, pgTable, primaryKey, text, timestamp, type Tx } from '#lib/db.ts'
+import { and, bytea, type Db, desc, eq, integer, pgTable, primaryKey, sql, text, timestamp, type Tx } from '#lib/db.ts'
 import { conflict } from '#lib/fault.ts'
 
 const secret = pgTable(
@@ -44,7 +44,8 @@ export async function addKey(tx: Tx, name: KeyName): Promise<number> {
   if (used.size >= 255) conflict('The keys were changed too often: wait until the oldest are no longer needed.')
   let serial = ((rows[0]?.serial ?? 0) % 255) + 1
   while (used.has(serial)) serial = (serial % 255) + 1
-  await tx.insert(secret).values({ name, serial, value: randomBytes(32), createdAt: new Date() })
+  // the database's clock, which all processes share; that of the transaction would be too early for one that has waited
+  await tx.insert(secret).values({ name, serial, value: randomBytes(32), createdAt: sql`clock_timestamp()` })
   return serial
 }
 
@@ -59,10 +60,13 @@ export async function dropOldKeys(tx: Tx, name: KeyName, keepMs: number): Promis
   }
 }
 
-const lockKeys = (tx: Tx, name: KeyName) =>
-  tx
+/** The keys, newest first, which nobody else changes before this transaction ends. */
+async function lockKeys(tx: Tx, name: KeyName): Promise<{ serial: number; createdAt: Date }[]> {
+  // a lock on the rows would not hold off another's new one
+  await tx.rows(sql`lock table ${secret} in share row exclusive mode`)
+  return tx
     .select({ serial: secret.serial, createdAt: secret.createdAt })
     .from(secret)
     .where(eq(secret.name, name))
     .orderBy(desc(secret.createdAt))
-    .for('update')
+}

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { and, bytea, type Db, eq, integer, isDuplicate, jsonb, ne, pgTable, text, timestamp, type Tx } from '#lib/db.ts'
+import { and, bytea, type Db, eq, integer, isDuplicate, jsonb, pgTable, text, timestamp, type Tx } from '#lib/db.ts'
 import { bug, conflict, notFound } from '#lib/fault.ts'
 import { newHexId } from '#lib/id.ts'
 import { type Key, readKeys } from '#lib/key-ring.ts'
 import { openText, sealText } from '#lib/sealed.ts'
+import { resealRows } from '../reseal.ts'
 
 const credential = pgTable('credential', {
   id: text().primaryKey(),
@@ -88,14 +89,7 @@ export async function removeCredential(tx: Tx, id: string): Promise<void> {
 }
 
 /** Seals again, with the newest key, what an older one sealed. Returns how many. */
-export async function resealCredentials(tx: Tx): Promise<number> {
-  const keys = await readKeys(tx, 'credential')
-  const [key] = keys
-  if (!key) return bug('there is no credential key: the database was not prepared')
-  const rows = await tx.select().from(credential).where(ne(credential.keySerial, key.serial)).for('update')
-  for (const row of rows) {
-    const blob = sealText(opened(row, keys).blob, row.id, key)
-    await tx.update(credential).set({ keySerial: key.serial, blob }).where(eq(credential.id, row.id))
-  }
-  return rows.length
+export function resealCredentials(tx: Tx): Promise<number> {
+  const { id, keySerial, blob } = credential
+  return resealRows(tx, { table: credential, id, keySerial, secret: blob })
 }

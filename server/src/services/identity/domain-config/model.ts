@@ -147,7 +147,8 @@ export async function requireDirectoryFits(db: Db, domainId: string, wanted: Dom
 export async function resealConfig(tx: Tx): Promise<number> {
   const keys = await readKeys(tx, 'credential')
   let count = 0
-  for (const { domainId, group, option, value } of await tx.select().from(domainConfig)) {
+  // locked, or a secret that is set at this moment would be set back
+  for (const { domainId, group, option, value } of await tx.select().from(domainConfig).for('update')) {
     if (!isSecret(group, option)) continue
     const opened = openSecret(keys, `${domainId}/${group}/${option}`, value)
     await setConfig(tx, domainId, { [group]: { [option]: opened } })

@@ -1,9 +1,10 @@
 // OAuth 1.0a: consumers, the tokens by which they ask, and the tokens by which they act for a user.
 import { randomBytes } from 'node:crypto'
-import { bytea, type Db, eq, integer, jsonb, lt, ne, pgTable, text, timestamp, type Tx } from '#lib/db.ts'
+import { bytea, type Db, eq, integer, jsonb, lt, pgTable, text, timestamp, type Tx } from '#lib/db.ts'
 import { bug, notFound } from '#lib/fault.ts'
 import { openText, sealText } from '#lib/sealed.ts'
 import { type Key, readKeys } from '#lib/key-ring.ts'
+import { resealRows } from '../reseal.ts'
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 const sealed = { keySerial: integer('key_serial').notNull(), secret: bytea().notNull() }
@@ -165,18 +166,10 @@ export async function useNonce(tx: Tx, consumerId: string, token: string, value:
 
 /** Seals again, with the newest key, what an older one sealed. Returns how many. */
 export async function resealOauth(tx: Tx): Promise<number> {
-  const keys = await readKeys(tx, 'credential')
-  const [key] = keys
-  if (!key) return bug('there is no credential key: the database was not prepared')
   let count = 0
   for (const table of [consumer, requestToken, accessToken]) {
     const { id, keySerial, secret } = table
-    const rows = await tx.select({ id, keySerial, secret }).from(table).where(ne(keySerial, key.serial)).for('update')
-    for (const row of rows) {
-      const again = { keySerial: key.serial, secret: sealText(openWith(row, keys), row.id, key) }
-      await tx.update(table).set(again).where(eq(id, row.id))
-      count++
-    }
+    count += await resealRows(tx, { table, id, keySerial, secret })
   }
   return count
 }

@@ -8,7 +8,7 @@ import type { World } from '#lib/world.ts'
 import { believedUntilMs, refreshUser } from '../directories/refresh.ts'
 import { type Delegation, readDelegation } from './delegation.ts'
 import { readRoles, type RoleRef, type RoleRow, rolesSql } from './roles-of.ts'
-import { knowsKey, open, type TokenClaims } from './sealed.ts'
+import { keySerial, open, type TokenClaims } from './sealed.ts'
 
 export interface Named {
   id: string
@@ -49,6 +49,8 @@ export function tokenReader(world: Pick<World, 'db' | 'config' | 'directories'>)
   const { db } = world
   const kept = new Map<string, ResolvedToken>()
   let keys: readonly Key[] = []
+  /** When each serial that no key had was last looked up. */
+  const lookedUpAt = new Map<number | undefined, number>()
   // Without ears nothing may be kept: a revocation could have been missed.
   let hears = false
   // What was being resolved while something changed must not be kept either.
@@ -57,6 +59,7 @@ export function tokenReader(world: Pick<World, 'db' | 'config' | 'directories'>)
     changes++
     kept.clear()
     keys = []
+    lookedUpAt.clear()
   }
   db.subscribe(
     'identity',
@@ -70,15 +73,22 @@ export function tokenReader(world: Pick<World, 'db' | 'config' | 'directories'>)
       forget()
     },
   )
-  const currentKeys = async () => (keys.length > 0 ? keys : (keys = await readKeys(db, 'token')))
-  // A serial that is not known may be that of a key made this moment: looked up again, but not for every forgery.
-  let lookedUpAt = 0
+  const lookUpKeys = async () => {
+    const before = changes
+    const found = await readKeys(db, 'token')
+    // what was read before a change is not kept after it
+    if (before === changes) keys = found
+    return found
+  }
+  const currentKeys = async () => (keys.length > 0 ? keys : lookUpKeys())
   const keysFor = async (token: string) => {
     const known = await currentKeys()
-    if (knowsKey(token, known) || Date.now() - lookedUpAt < 1000) return known
-    lookedUpAt = Date.now()
-    keys = []
-    return currentKeys()
+    const serial = keySerial(token)
+    if (known.some((key) => key.serial === serial)) return known
+    // It may be that of a key made this moment: looked up again, but not for every forgery.
+    if (Date.now() - (lookedUpAt.get(serial) ?? 0) < 1000) return known
+    lookedUpAt.set(serial, Date.now())
+    return lookUpKeys()
   }
 
   return {

@@ -55,10 +55,9 @@ export function seal(claims: TokenClaims, key: Key, as: Kind = 'token'): string 
   return Buffer.concat([serial, iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url')
 }
 
-/** Whether one of the keys may have sealed it. */
-export function knowsKey(token: string, keys: readonly Key[]): boolean {
-  const [serial] = Buffer.from(token.slice(0, 4), 'base64url')
-  return keys.some((key) => key.serial === serial)
+/** The serial of the key that is said to have sealed it. */
+export function keySerial(token: string): number | undefined {
+  return Buffer.from(token.slice(0, 4), 'base64url')[0]
 }
 
 /** Opens a token, whichever of the keys sealed it. Throws unauthenticated for anything that is not one, or has expired. */
