@@ -4,22 +4,24 @@ import { accountUse, containerUse, type Whose } from './containers.ts'
 import type { Container } from './model.ts'
 import { findObject } from './store/read.ts'
 
-interface Into {
+/** Where a write goes. */
+export interface Into {
   container: Container
   whose: Whose
   accountMetadata: Record<string, string>
 }
 
+/** Whether anything limits what lies there. */
+export function hasQuota({ container: { metadata }, accountMetadata }: Omit<Into, 'whose'>): boolean {
+  return Boolean(metadata['quota-bytes'] || metadata['quota-count'] || accountMetadata['quota-bytes'])
+}
+
 /** Whether an object of that size may become the one of that name; exact in a transaction. */
-export async function hasRoom(
-  db: Db,
-  { container, whose, accountMetadata }: Into,
-  name: string,
-  size: number,
-): Promise<boolean> {
+export async function hasRoom(db: Db, into: Into, name: string, size: number): Promise<boolean> {
+  if (!hasQuota(into)) return true
+  const { container, whose, accountMetadata } = into
   const { 'quota-bytes': bytes, 'quota-count': count } = container.metadata
   const account = accountMetadata['quota-bytes']
-  if (!bytes && !count && !account) return true
   const old = await findObject(db, container.id, name)
   if (bytes || count) {
     const use = await containerUse(db, container.id)

@@ -101,7 +101,7 @@ async function carryOut(request: S3Request, operation: Operation, known: Known):
     if (!request.allows(operation.rule, actor.projectId)) refuse('AccessDenied')
     return operation.handle(request)
   }
-  const bucket = await findBucket(request, target.bucket!)
+  const bucket = await findBucket(request, target.bucket!, operation.readsObject && target.key)
   if (!bucket) return actor.userId === '' ? refuse('AccessDenied') : noSuchBucket(target.bucket!)
   known.projectId = bucket.whose.projectId
   known.container = bucket.container.name

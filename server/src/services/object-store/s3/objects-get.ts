@@ -27,7 +27,7 @@ export async function findNamed(
 ): Promise<StoredObject> {
   const { container } = bucket
   if (version === undefined) {
-    const found = await findObject(request.db, container.id, key)
+    const found = bucket.object?.name === key ? bucket.object : await findObject(request.db, container.id, key)
     if (found) return found
     // whether something is there is the business of those who may list
     const list = { permission: 's3:ListBucket', rule: 'account:read' } as const

@@ -1,12 +1,12 @@
 // PutObject, and what every write of an object has in common.
 import { Fault } from '#lib/fault.ts'
-import { archive } from '../archive.ts'
 import { backendOfClass } from '../backends.ts'
 import { standard } from '../model.ts'
 import { hasRoom } from '../quota.ts'
+import { storeObject } from '../store-object.ts'
 import type { EventName } from '../notification/rules.ts'
 import type { Received } from '../store/bytes.ts'
-import { type ObjectFacts, putObject } from '../store/put.ts'
+import type { ObjectFacts, Put } from '../store/put.ts'
 import { discard, receive, type ReceiveOptions } from '../store/receive.ts'
 import { type Answer, quoted } from './answer.ts'
 import { readMd5 } from './body.ts'
@@ -89,25 +89,24 @@ export async function storeReceived(
   bytes: Received,
   facts: ObjectFacts,
   { shared = false, event }: { shared?: boolean; event?: EventName } = {},
-): Promise<{ version: number; modifiedAt: Date }> {
+): Promise<Put> {
   const { db, bucket, key, world } = request
-  const { container, whose } = bucket
   try {
     const before = readWriteCondition(request)
-    return await db.transaction(async (tx) => {
-      if (!(await hasRoom(tx, bucket, key, bytes.size))) refuse('QuotaExceeded')
-      if (container.versions === 'stack' || container.versions === 'history') await archive(tx, whose, container, key)
-      return putObject(tx, container, key, bytes, facts, { ...(before && { before }), ...(event && { event }), shared })
-    })
+    return await storeObject(db, bucket, key, bytes, facts, { before, shared, event, refuseFull })
   } catch (error) {
     if (!shared) await discard(world, bytes, error)
     throw error
   }
 }
 
+function refuseFull(): never {
+  return refuse('QuotaExceeded')
+}
+
 /** Before the bytes come: for those that have no room at all. */
 async function requireRoom({ db, bucket, key }: ObjectRequest, size: number): Promise<void> {
-  if (!(await hasRoom(db, bucket, key, size))) refuse('QuotaExceeded')
+  if (!(await hasRoom(db, bucket, key, size))) refuseFull()
 }
 
 export function versionHeader(request: BucketRequest, { version }: { version: number }): Record<string, string> {

@@ -16,6 +16,8 @@ interface Asked {
   permission: Permission
   /** Of many keys at once: a policy is asked about each of them, by the handler. */
   perKey?: true
+  /** What the key names is loaded together with the bucket. */
+  readsObject?: true
   /** The rule of policy.ts by which the owners of the bucket (or of the account) may do it. */
   rule: 'account:read' | 'account:write'
 }

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Actor } from '#lib/actor.ts'
 import type { Database } from '#lib/db.ts'
 import type { World } from '#lib/world.ts'
-import type { Container } from '../model.ts'
+import type { Container, StoredObject } from '../model.ts'
 import type { Whose } from '../containers.ts'
 import type { Body } from './body.ts'
 import { refuse } from './errors.ts'
@@ -50,6 +50,8 @@ export interface Bucket {
   readonly whose: Whose
   /** What the account says about itself: its quota. */
   readonly accountMetadata: Record<string, string>
+  /** What the key named when the bucket was found, for an operation that reads it. */
+  readonly object?: StoredObject | undefined
 }
 
 /** The path and the host, read. `domains`: hosts whose sub-domains are buckets. Throws InvalidURI. */

@@ -1,13 +1,12 @@
 // PUT of an object: its bytes, a copy, a manifest or a link.
 import { Readable } from 'node:stream'
 import { extname } from 'node:path/posix'
-import type { Tx } from '#lib/db.ts'
-import { archive } from '../archive.ts'
 import { sealingByDefault } from '../encryption/default.ts'
 import type { Container, StoredObject } from '../model.ts'
-import { hasRoom } from '../quota.ts'
+import { hasRoom, type Into } from '../quota.ts'
+import { storeObject } from '../store-object.ts'
 import { emptyBytes, type Received } from '../store/bytes.ts'
-import { type ObjectFacts, type Put, putAtOnce, putObject } from '../store/put.ts'
+import type { ObjectFacts } from '../store/put.ts'
 import { findObject } from '../store/read.ts'
 import { discard, receive, type ReceiveOptions } from '../store/receive.ts'
 import { requireAccess } from './access.ts'
@@ -107,29 +106,17 @@ export async function store(
   facts: ObjectFacts,
   shared = false,
 ): Promise<Answer> {
-  const container = state.container!
-  const name = sr.object!
+  const into = intoOf(sr, state, state.container!)
   const noneMatch = sr.header('if-none-match')
   if (noneMatch !== undefined && noneMatch.trim() !== '*') refuse(400, 'If-None-Match only supports *')
   // who sets no condition is not made to wait for another look
-  const before = noneMatch === undefined ? {} : { before: refuseExisting }
-  const isPlain = noneMatch === undefined && !hasQuota(state, container)
-  const quick = isPlain ? await putAtOnce(sr.req.world.db, container, name, bytes, facts) : undefined
-  if (quick) return stored(quick, container, bytes, facts)
-  const made = await sr.req.db.transaction(async (tx) => {
-    await requireRoom(sr, state, container, bytes.size, tx)
-    if (container.versions === 'stack' || container.versions === 'history') await archive(tx, sr.whose, container, name)
-    return putObject(tx, container, name, bytes, facts, { ...before, shared })
-  })
-  return stored(made, container, bytes, facts)
-}
-
-function stored(made: Put, container: Container, bytes: Received, facts: ObjectFacts): Answer {
+  const before = noneMatch === undefined ? undefined : refuseExisting
+  const made = await storeObject(sr.req.world.db, into, sr.object!, bytes, facts, { before, shared, refuseFull })
   const headers: Record<string, string> = {
     ETag: facts.kind === 'slo' ? `"${bytes.etag}"` : bytes.etag,
     'Last-Modified': httpDate(made.modifiedAt),
   }
-  if (container.versions === 'enabled') headers['X-Object-Version-Id'] = versionText(made.version)
+  if (into.container.versions === 'enabled') headers['X-Object-Version-Id'] = versionText(made.version)
   return { status: 201, headers }
 }
 
@@ -137,14 +124,17 @@ function refuseExisting(now: StoredObject | undefined): void {
   if (now) refuse(412)
 }
 
-function hasQuota(state: State, { metadata }: Container): boolean {
-  return Boolean(metadata['quota-bytes'] || metadata['quota-count'] || state.accountMetadata['quota-bytes'])
+function intoOf({ whose }: SwiftRequest, { accountMetadata }: State, container: Container): Into {
+  return { container, whose, accountMetadata }
 }
 
-/** Throws 413 when the quota of the container or the account does not have room; exact where `tx` is given. */
-async function requireRoom(sr: SwiftRequest, state: State, container: Container, size: number, tx?: Tx): Promise<void> {
-  const into = { container, accountMetadata: state.accountMetadata, whose: sr.whose }
-  if (!(await hasRoom(tx ?? sr.req.db, into, sr.object!, size))) refuse(413, 'Upload exceeds quota.')
+function refuseFull(): never {
+  return refuse(413, 'Upload exceeds quota.')
+}
+
+/** Before the bytes come: for those that have no room at all. */
+async function requireRoom(sr: SwiftRequest, state: State, container: Container, size: number): Promise<void> {
+  if (!(await hasRoom(sr.req.db, intoOf(sr, state, container), sr.object!, size))) refuseFull()
 }
 
 function readLength(sr: SwiftRequest): number | undefined {
