@@ -87,6 +87,7 @@ function comparison(word: string, fail: (why: string) => never): Rule {
   const match = word.slice(colon + 1)
   if (kind === 'rule') return { kind: 'rule', name: match }
   if (kind === 'http' || kind === 'https') return fail('remote checks (http:) are not supported')
+  if (kind === 'field') return fieldCheck(word, match, fail)
   const condition = conditionOf(kind, match, fail)
   if (condition) return { kind: 'test', text: word, ...condition }
   const wanted = placeholder(match)
@@ -122,6 +123,36 @@ function comparison(word: string, fail: (why: string) => never): Rule {
         return `${match.replace(/^%\((.*)\)s$/, '$1')} of the target must be ${shown(literal.value)}, and is ${shown(right)}`
       return `${kind} of the token must be ${shown(right)}, and is ${shown(dig(c, kind))}`
     },
+  }
+}
+
+/**
+ * Neutron's `field:networks:shared=True`, and `=~` for a pattern at the value's beginning. The attribute is the target's own, or
+ * that of a thing it belongs to, which the target has as `network:shared`.
+ */
+function fieldCheck(word: string, match: string, fail: (why: string) => never): Rule {
+  const [, plural, field = '', value = ''] = /^([^:]+):([^=]+)=(.*)$/.exec(match) ?? []
+  if (plural === undefined) return fail(`"${word}" is not field:<resources>:<attribute>=<value>`)
+  const ofParent = `${plural.replace(/s$/, '')}:${field}`
+  const find = (target: Target) => target[field] ?? target[ofParent]
+  const pattern = value.startsWith('~') ? patternOf(value.slice(1), fail) : undefined
+  return {
+    kind: 'test',
+    text: word,
+    test(_creds, target) {
+      const found = find(target)
+      if (found === undefined || found === null) return false
+      return pattern ? pattern.test(pythonText(found)) : pythonText(found) === value
+    },
+    lacks: (_creds, target) => `${field} of the target must be ${value}, and is ${shown(find(target))}`,
+  }
+}
+
+function patternOf(source: string, fail: (why: string) => never): RegExp {
+  try {
+    return new RegExp(`^(?:${source})`)
+  } catch {
+    return fail(`"${source}" is no regular expression`)
   }
 }
 

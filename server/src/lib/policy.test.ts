@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Actor } from '#lib/actor.ts'
-import { makeEnforcer, parseRule, readOverrides } from '#lib/policy.ts'
+import { idleOverrides, makeEnforcer, parseRule, readOverrides } from '#lib/policy.ts'
 
 const actor = (more: Partial<Actor> = {}): Actor => ({
   userId: 'u1',
@@ -68,6 +68,34 @@ test("an operator's policy.yaml replaces single rules", (t) => {
   assert.equal(enforcer.allows('add_image', actor(), {}), false)
   assert.equal(enforcer.allows('get_image', actor(), {}), true)
   assert.deepEqual(readOverrides(dir, 'compute'), {})
+})
+
+test("Neutron's checks of a field, of the target or of what it belongs to", () => {
+  assert.equal(says('field:networks:shared=True', { shared: true }), true)
+  assert.equal(says('field:networks:shared=True', { shared: false }), false)
+  assert.equal(says('field:networks:shared=True', { 'network:shared': true }), true)
+  assert.equal(says('field:networks:shared=True', {}), false)
+  assert.equal(says('not field:rbac_policy:target_tenant=*', { target_tenant: '*' }), false)
+  assert.equal(says('field:port:device_owner=~^network:', { device_owner: 'network:dhcp' }), true)
+  assert.equal(says('field:port:device_owner=~network:', { device_owner: 'my network:dhcp' }), false)
+  assert.throws(() => parseRule('field:networks', 'this'), /policy this/)
+  assert.throws(() => parseRule('field:networks:name=~[', 'this'), /policy this/)
+})
+
+test('old names of rules mean what the rules became', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'pileus-policy-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const file = '"things": "rule:mine"\n"things:show": "@"\n"mine": "role:owner"\n"thongs": "@"\n'
+  writeFileSync(join(dir, 'image.yaml'), file)
+  const defaults = { 'things:list': '@', 'things:show': '!', 'things:add': '!' }
+  const renamed = { things: ['things:list', 'things:show'] }
+  const overrides = readOverrides(dir, 'image', renamed)
+  const enforcer = makeEnforcer(defaults, overrides)
+  const owner = actor({ roles: ['owner'] })
+  const may = (who: Actor) => Object.keys(defaults).filter((rule) => enforcer.allows(rule, who, {}))
+  assert.deepEqual(may(actor()), ['things:show'])
+  assert.deepEqual(may(owner), ['things:list', 'things:show'])
+  assert.deepEqual(idleOverrides(defaults, overrides, renamed), ['thongs'])
 })
 
 const nine = new Date('2026-11-20T09:30:00Z') // a Friday

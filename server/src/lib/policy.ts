@@ -13,6 +13,8 @@ export type { Target }
 
 /** Rule name → rule. The rules of one service; each route and each guarded field names one of them. */
 export type Policies = Readonly<Record<string, string>>
+/** Names that rules had once, each with those of today: files that say the old ones go on working. */
+export type RenamedPolicies = Readonly<Record<string, readonly string[]>>
 
 /** Declares rules; only there so that a typo in a rule stops the program at its start. */
 export function policies<Rules extends Policies>(rules: Rules): Rules {
@@ -146,8 +148,32 @@ function credentials(actor: Actor): Target {
   return creds
 }
 
+/**
+ * What an operator writes under an old name is meant for all the rules that it became, but for those that the file names
+ * as well.
+ */
+function underTodaysNames(rules: Policies, renamed: RenamedPolicies): Policies {
+  const today: Record<string, string> = { ...rules }
+  for (const [old, names] of Object.entries(renamed)) {
+    const text = rules[old]
+    if (text !== undefined) for (const name of names) today[name] ??= text
+  }
+  return today
+}
+
+/** Names in an operator's file that no service asks for and no other rule refers to: they have no effect. */
+export function idleOverrides(defaults: Policies, { rules = {}, deny = {} }: Overrides, renamed: RenamedPolicies) {
+  const texts = [...Object.values(defaults), ...Object.values(rules)]
+  const referred = new Set(texts.flatMap((text) => [...text.matchAll(/rule:([^\s()]+)/g)].map(([, name]) => name)))
+  const denying = new Set(Object.values(deny).flat())
+  return Object.keys(rules).filter(
+    (name) =>
+      !Object.hasOwn(defaults, name) && !Object.hasOwn(renamed, name) && !referred.has(name) && !denying.has(name),
+  )
+}
+
 /** `<dir>/<service>.yaml` (or .json), when there is one. */
-export function readOverrides(dir: string, service: string): Overrides {
+export function readOverrides(dir: string, service: string, renamed: RenamedPolicies = {}): Overrides {
   if (!dir) return {}
   for (const ending of ['yaml', 'json']) {
     let text: string
@@ -160,8 +186,9 @@ export function readOverrides(dir: string, service: string): Overrides {
     const parsed: unknown = parseYaml(text) ?? {}
     if (typeof parsed !== 'object' || Array.isArray(parsed)) throw new Error(`${file} is not a map of rules`)
     const { deny, ...rules } = parsed as Record<string, unknown>
+    const texts = Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, String(rule)]))
     return {
-      rules: Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, String(rule)])),
+      rules: underTodaysNames(texts, renamed),
       ...(deny !== undefined && { deny: readDeny(deny, file) }),
     }
   }

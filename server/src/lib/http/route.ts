@@ -10,7 +10,7 @@ import type { FaultKind } from '#lib/fault.ts'
 import { Fault } from '#lib/fault.ts'
 import type { Log } from '#lib/log.ts'
 import type { Version, VersionRange } from '#lib/microversion.ts'
-import type { Enforcer, Policies } from '#lib/policy.ts'
+import type { Enforcer, Policies, RenamedPolicies } from '#lib/policy.ts'
 import type { QuotaResources } from '#lib/quota.ts'
 import type { Viewer } from '#lib/view.ts'
 import type { World } from '#lib/world.ts'
@@ -215,6 +215,7 @@ export interface Service {
   /** Where the status for a kind of fault is not the usual one. */
   readonly statuses?: Partial<Record<FaultKind, number>>
   readonly policies: Policies
+  readonly renamedPolicies?: RenamedPolicies
   readonly quotas?: QuotaResources
   readonly routes: readonly Route[]
   /** Below the mount alone: version documents. */

@@ -7,7 +7,7 @@ import { writeFault } from '#lib/http/answer.ts'
 import { makeHandler, type ServeOptions } from '#lib/http/handle.ts'
 import { newestPrefix, serviceAt, withoutRegion } from '#lib/http/place.ts'
 import { frameworkFault } from '#lib/http/refusal.ts'
-import { makeEnforcer, readOverrides } from '#lib/policy.ts'
+import { idleOverrides, makeEnforcer, readOverrides } from '#lib/policy.ts'
 
 const patienceMs = 3000
 
@@ -54,8 +54,11 @@ export function makeServer(options: ServeOptions): FastifyInstance {
 
   const patterns: RegExp[] = []
   for (const service of services) {
-    const enforcer = makeEnforcer(service.policies, readOverrides(config.policyDir, service.name))
-    const { mount, prefix } = service
+    const { mount, prefix, name, policies, renamedPolicies = {} } = service
+    const overrides = readOverrides(config.policyDir, name, renamedPolicies)
+    const enforcer = makeEnforcer(policies, overrides)
+    const idle = idleOverrides(policies, overrides, renamedPolicies)
+    if (idle.length > 0) log.warn({ service: name, rules: idle }, 'the policy file has rules that nothing asks for')
     const all = [
       ...service.routes.map((route) => ({ route, path: `${mount}${prefix}${route.path}` })),
       ...(service.rootRoutes ?? []).map((route) => ({ route, path: `${mount}${route.path}` })),

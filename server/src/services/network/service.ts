@@ -8,7 +8,7 @@ import { hostSubscriptions } from './hosts/seen.ts'
 import { ipAvailabilityRoutes } from './ip-availability/routes.ts'
 import { meteringRoutes } from './metering/routes.ts'
 import { networkRoutes } from './networks/routes.ts'
-import { networkPolicies } from './policy.ts'
+import { networkPolicies, renamedNetworkPolicies } from './policy.ts'
 import { portRoutes } from './ports/routes.ts'
 import { quotaRoutes } from './quotas/routes.ts'
 import { rbacRoutes } from './rbac/routes.ts'
@@ -57,6 +57,7 @@ export const networkService: Service = {
   envelope,
   statuses: { overQuota: 409 },
   policies: networkPolicies,
+  renamedPolicies: renamedNetworkPolicies,
   quotas: networkQuotas,
   uuidParams: true,
   subscriptions: hostSubscriptions,

@@ -28,7 +28,7 @@ export function policyCheckService({ services, config, actorOf }: Known): Servic
     if (!service) invalid(`There is no service '${name.slice(0, 60)}'; there are ${listed(services())}.`)
     let enforcer = enforcers.get(name)
     if (!enforcer) {
-      enforcer = makeEnforcer(service.policies, readOverrides(config.policyDir, name))
+      enforcer = makeEnforcer(service.policies, readOverrides(config.policyDir, name, service.renamedPolicies))
       enforcers.set(name, enforcer)
     }
     return enforcer

@@ -6,7 +6,7 @@ import { strict } from '#lib/http/schema.ts'
 import { newId } from '#lib/id.ts'
 import { view } from '#lib/view.ts'
 import { addressScope, type AddressScope, subnetPool } from '../model.ts'
-import { requireMembers } from '../policy.ts'
+import { aboutProject, aboutShareable, requireMembers } from '../policy.ts'
 import { grantToAll, removeGrants } from '../rbac/model.ts'
 import { asked, askerOf, ownerOf } from '../rest/body.ts'
 import { Bool, maybeTruth, Name, owner, ownerShown, truth } from '../rest/fields.ts'
@@ -60,15 +60,18 @@ export const addressScopeRoutes = [
     status: 201,
     async handle(req) {
       const { items, bulk } = asked<ScopeCreate>(req.body, 'address_scope', 'address_scopes')
-      for (const item of items) requireMembers(req.require, 'create_address_scope', item)
-      const specs = items.map((item) => ({
-        id: newId(),
-        region: req.region,
-        projectId: ownerOf(req, item),
-        name: item.name ?? '',
-        ipVersion: Number(item.ip_version),
-        shared: maybeTruth(item.shared) ?? false,
-      }))
+      const specs = items.map((item) => {
+        const projectId = ownerOf(req, item)
+        requireMembers(req, 'create_address_scope', item, aboutProject(projectId))
+        return {
+          id: newId(),
+          region: req.region,
+          projectId,
+          name: item.name ?? '',
+          ipVersion: Number(item.ip_version),
+          shared: maybeTruth(item.shared) ?? false,
+        }
+      })
       const rows = await req.db.transaction(async (tx) => {
         const made = await tx.insert(addressScope).values(specs).returning()
         for (const each of made) if (each.shared) await grantToAll(tx, each, 'access_as_shared', 'address_scope')
@@ -82,6 +85,7 @@ export const addressScopeRoutes = [
     path: '/address-scopes/:id',
     policy: 'get_address_scope',
     target,
+    policyTarget: aboutShareable,
     handle: async (req, found) => ({ address_scope: pick(req.query, scopeView.item(found, req.view)) }),
   }),
   route({
@@ -90,9 +94,10 @@ export const addressScopeRoutes = [
     policy: 'update_address_scope',
     body: only('address_scope', strict({ name: Type.Optional(Name), shared: Type.Optional(Bool) })),
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       const { name, shared } = req.body.address_scope
-      requireMembers((rule) => req.require(rule, { project_id: found.projectId }), 'update_address_scope', { shared })
+      requireMembers(req, 'update_address_scope', { shared }, aboutShareable(found, req))
       if (shared !== undefined && !truth(shared) && found.shared)
         invalid(`Unable to update address scope ${found.id}: Shared address scope can't be unshared.`, {
           code: 'AddressScopeUpdateError',
@@ -119,6 +124,7 @@ export const addressScopeRoutes = [
     path: '/address-scopes/:id',
     policy: 'delete_address_scope',
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       await req.db.transaction(async (tx) => {
         await tx.rows(sql`select 1 from address_scope where id = ${found.id} for update`)

@@ -8,7 +8,7 @@ import { view } from '#lib/view.ts'
 import { canonical } from '../addresses.ts'
 import { floatingIp, type FloatingIp, network, port, type PortRow, subnet } from '../model.ts'
 import { getNetwork, networksOf } from '../networks/model.ts'
-import { requireMembers } from '../policy.ts'
+import { aboutProject, requireMembers } from '../policy.ts'
 import { readDnsName } from '../ports/rules.ts'
 import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
 import { Description, Dns, Id, nullable, owner, ownerShown, standard } from '../rest/fields.ts'
@@ -118,13 +118,14 @@ function targetOf(body: Static<typeof FloatingIpUpdate>): NewFloatingIp['target'
 }
 
 async function newFloatingIp(req: Request, body: FloatingIpCreate): Promise<NewFloatingIp> {
-  requireMembers(req.require, 'create_floatingip', body)
+  const projectId = ownerOf(req, body)
+  requireMembers(req, 'create_floatingip', body, aboutProject(projectId))
   const on = await getNetwork(req.db, req.region, body.floating_network_id, askerOf(req))
   const address = body.floating_ip_address == null ? undefined : canonical(body.floating_ip_address)
   if (body.floating_ip_address != null && address === undefined)
     invalid(`'${body.floating_ip_address}' is not a valid IP address.`, { code: 'InvalidInput' })
   return {
-    projectId: ownerOf(req, body),
+    projectId,
     networkId: on.id,
     subnetId: body.subnet_id ?? undefined,
     address,

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { and, eq, sql } from '#lib/db.ts'
+import { and, eq, inArray, or, type SQL, sql } from '#lib/db.ts'
 import { conflict, invalid, notFound } from '#lib/fault.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { nullable, strict } from '#lib/http/schema.ts'
@@ -7,7 +7,8 @@ import { newId } from '#lib/id.ts'
 import { view } from '#lib/view.ts'
 import { cidrOf, formatCidr, overlaps, parseCidr } from '../addresses.ts'
 import { meteringLabel, type MeteringLabel, meteringLabelRule, type MeteringLabelRule } from '../model.ts'
-import { asked, ownerOf } from '../rest/body.ts'
+import { aboutProject } from '../policy.ts'
+import { asked, askerOf, ownerOf } from '../rest/body.ts'
 import { Bool, Description, Id, maybeTruth, Name, owner, ownerShown } from '../rest/fields.ts'
 import { type Filters, pick } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
@@ -66,18 +67,36 @@ const ruleFilters: Filters = {
   destination_ip_prefix: meteringLabelRule.destinationCidr,
 }
 
+/** The project's own labels and those shared with all; an administrator's are all of them. */
+function labelsFor(req: Request): SQL | undefined {
+  const { isAdmin, projectId } = askerOf(req)
+  return and(
+    eq(meteringLabel.region, req.region),
+    isAdmin ? undefined : or(eq(meteringLabel.projectId, projectId), meteringLabel.shared),
+  )
+}
+const ofSuchLabels = (req: Request): SQL =>
+  inArray(meteringLabelRule.labelId, req.db.select({ id: meteringLabel.id }).from(meteringLabel).where(labelsFor(req)))
+
 async function getLabel(req: Request, id: string): Promise<MeteringLabel> {
   const [found] = await req.db
     .select()
     .from(meteringLabel)
-    .where(and(eq(meteringLabel.region, req.region), eq(meteringLabel.id, id)))
+    .where(and(labelsFor(req), eq(meteringLabel.id, id)))
   return found ?? notFound('Metering Label', id)
 }
-async function getRule(req: Request): Promise<MeteringLabelRule> {
+
+/** A rule is its label's owner's. */
+interface Owned {
+  rule: MeteringLabelRule
+  projectId: string
+}
+async function getRule(req: Request): Promise<Owned> {
   const [found] = await req.db
-    .select()
+    .select({ rule: meteringLabelRule, projectId: meteringLabel.projectId })
     .from(meteringLabelRule)
-    .where(and(eq(meteringLabelRule.region, req.region), eq(meteringLabelRule.id, req.params['id']!)))
+    .innerJoin(meteringLabel, eq(meteringLabel.id, meteringLabelRule.labelId))
+    .where(and(labelsFor(req), eq(meteringLabelRule.id, req.params['id']!)))
   return found ?? notFound('Metering Label Rule', req.params['id']!)
 }
 
@@ -89,6 +108,7 @@ function prefixOf(text: string | null | undefined): string | null {
 
 async function newRule(req: Request, body: RuleCreate) {
   const label = await getLabel(req, body.metering_label_id)
+  req.require('create_metering_label_rule', aboutProject(label.projectId))
   const remoteCidr = prefixOf(body.remote_ip_prefix)
   const sourceCidr = prefixOf(body.source_ip_prefix)
   const destinationCidr = prefixOf(body.destination_ip_prefix)
@@ -114,7 +134,7 @@ export const meteringRoutes = [
     path: '/metering/metering-labels',
     policy: 'get_metering_label',
     async handle(req) {
-      const { rows, links } = await listRows(req, meteringLabel, labelFilters, eq(meteringLabel.region, req.region))
+      const { rows, links } = await listRows(req, meteringLabel, labelFilters, labelsFor(req))
       return {
         metering_labels: rows.map((row) => pick(req.query, labelView.item(row, req.view))),
         ...(links && { metering_labels_links: links }),
@@ -163,12 +183,7 @@ export const meteringRoutes = [
     path: '/metering/metering-label-rules',
     policy: 'get_metering_label_rule',
     async handle(req) {
-      const { rows, links } = await listRows(
-        req,
-        meteringLabelRule,
-        ruleFilters,
-        eq(meteringLabelRule.region, req.region),
-      )
+      const { rows, links } = await listRows(req, meteringLabelRule, ruleFilters, ofSuchLabels(req))
       return {
         metering_label_rules: rows.map((row) => pick(req.query, ruleView.item(row, req.view))),
         ...(links && { metering_label_rules_links: links }),
@@ -212,14 +227,14 @@ export const meteringRoutes = [
     path: '/metering/metering-label-rules/:id',
     policy: 'get_metering_label_rule',
     target: getRule,
-    handle: async (req, found) => ({ metering_label_rule: pick(req.query, ruleView.item(found, req.view)) }),
+    handle: async (req, { rule: found }) => ({ metering_label_rule: pick(req.query, ruleView.item(found, req.view)) }),
   }),
   route({
     method: 'DELETE',
     path: '/metering/metering-label-rules/:id',
     policy: 'delete_metering_label_rule',
     target: getRule,
-    async handle(req, found) {
+    async handle(req, { rule: found }) {
       await req.db.transaction((tx) => tx.delete(meteringLabelRule).where(eq(meteringLabelRule.id, found.id)))
       return reply({ status: 204 })
     },

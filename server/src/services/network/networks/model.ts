@@ -45,6 +45,12 @@ export async function sharedWith(db: Db, projectId: string, ids: readonly string
   return new Set(rows.map(({ id }) => id))
 }
 
+/** Whether the project may use the network though it is another's. */
+export async function isSharedWith(db: Db, on: Network, projectId: string): Promise<boolean> {
+  if (on.shared || on.projectId === projectId) return on.shared
+  return (await sharedWith(db, projectId, [on.id])).size > 0
+}
+
 /** Oldest first. */
 export async function subnetsOf(db: Db, networkIds: readonly string[]): Promise<Subnet[]> {
   if (networkIds.length === 0) return []

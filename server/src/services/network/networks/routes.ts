@@ -4,19 +4,27 @@ import { reply, type Request, route } from '#lib/http/route.ts'
 import { requireQuota } from '#lib/quota.ts'
 import type { Static } from 'typebox'
 import { type Network, network, subnet, subnetPool } from '../model.ts'
-import { requireMembers } from '../policy.ts'
-import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
+import { aboutProject, requireMembers } from '../policy.ts'
+import { asked, askerOf, ownerOf, requireRevision, seerOf } from '../rest/body.ts'
 import { maybeTruth, truth } from '../rest/fields.ts'
 import { type Filters, pick, standardFilters } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
 import { createNetwork, type NewNetwork } from './create.ts'
 import { deleteNetwork } from './delete.ts'
-import { getNetwork, networksOf, sharedWith } from './model.ts'
+import { getNetwork, isSharedWith, networksOf, sharedWith } from './model.ts'
 import { CreateNetworks, type NetworkCreate, UpdateNetwork } from './schema.ts'
 import { updateNetwork, type NetworkChange } from './update.ts'
 import { networkView, type ShownNetwork } from './views.ts'
 
-const target = (req: Request) => getNetwork(req.db, req.region, req.params['id']!, askerOf(req))
+async function target(req: Request): Promise<Network> {
+  const found = await getNetwork(req.db, req.region, req.params['id']!, seerOf(req))
+  return { ...found, shared: await isSharedWith(req.db, found, askerOf(req).projectId) }
+}
+const policyTarget = ({ projectId, shared, external }: Network) => ({
+  ...aboutProject(projectId),
+  shared,
+  'router:external': external,
+})
 
 const networkFilters: Filters = {
   ...standardFilters(network),
@@ -72,7 +80,8 @@ async function shown(req: Request, rows: readonly Network[]): Promise<ShownNetwo
 }
 
 function newNetwork(req: Request, body: NetworkCreate): NewNetwork {
-  requireMembers(req.require, 'create_network', body)
+  const projectId = ownerOf(req, body)
+  requireMembers(req, 'create_network', body, aboutProject(projectId))
   const kind = body['provider:network_type'] ?? 'vxlan'
   const physical = body['provider:physical_network'] ?? undefined
   const segment = body['provider:segmentation_id'] ?? undefined
@@ -88,7 +97,7 @@ function newNetwork(req: Request, body: NetworkCreate): NewNetwork {
     invalid('The provider:segmentation_id of a vxlan network must be between 1 and 16777215.', { code: 'InvalidInput' })
   return {
     region: req.region,
-    projectId: ownerOf(req, body),
+    projectId,
     kind,
     physical,
     segment: segment === undefined ? undefined : Number(segment),
@@ -119,7 +128,7 @@ export const networkRoutes = [
     path: '/networks',
     policy: 'get_network',
     async handle(req) {
-      const { projectId, isAdmin } = askerOf(req)
+      const { projectId, isAdmin } = seerOf(req)
       const { rows, links } = await listRows(
         req,
         network,
@@ -159,6 +168,7 @@ export const networkRoutes = [
     path: '/networks/:id',
     policy: 'get_network',
     target,
+    policyTarget,
     async handle(req, found) {
       const [row] = await shown(req, [found])
       return { network: pick(req.query, networkView.item(row!, req.view)) }
@@ -170,9 +180,10 @@ export const networkRoutes = [
     policy: 'update_network',
     body: UpdateNetwork,
     target,
+    policyTarget,
     async handle(req, found) {
       const body = req.body.network
-      requireMembers((rule) => req.require(rule, { project_id: found.projectId }), 'update_network', body)
+      requireMembers(req, 'update_network', body, policyTarget(found))
       requireRevision(req, found)
       const change = { ...changeOf(body), ...(body.mtu !== undefined && { mtu: body.mtu }) }
       const after = await req.db.transaction((tx) => updateNetwork(tx, req, found.id, change))
@@ -185,6 +196,7 @@ export const networkRoutes = [
     path: '/networks/:id',
     policy: 'delete_network',
     target,
+    policyTarget,
     async handle(req, found) {
       requireRevision(req, found)
       await req.db.transaction((tx) => deleteNetwork(tx, req, found.id))

@@ -14,9 +14,9 @@ import {
   port,
   type Subnet,
 } from '../model.ts'
-import { findNetwork, getNetwork, subnetsOf } from '../networks/model.ts'
-import { requireMembers } from '../policy.ts'
-import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
+import { findNetwork, getNetwork, isSharedWith, subnetsOf } from '../networks/model.ts'
+import { aboutNetwork, aboutProject, requireMembers } from '../policy.ts'
+import { asked, askerOf, ownerOf, requireRevision, seerOf } from '../rest/body.ts'
 import { truth } from '../rest/fields.ts'
 import { pick } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
@@ -35,30 +35,28 @@ import { notFound } from '#lib/fault.ts'
 
 interface Found {
   port: Port
-  network: Network
+  about: About
 }
 async function target(req: Request): Promise<Found> {
   const id = req.params['id']!
-  const { isAdmin, projectId } = askerOf(req)
+  const { isAdmin, projectId } = seerOf(req)
   const found = await findPort(req.db, req.region, id)
   const on = found && (await findNetwork(req.db, req.region, found.networkId))
   if (!found || !on || (!isAdmin && found.projectId !== projectId && on.projectId !== projectId))
     return notFound('Port', id)
-  return { port: found, network: on }
+  return { port: found, about: await aboutPort(req, found.projectId, on) }
 }
-const about = (projectId: string, on: Network, deviceOwner = '') => ({
-  project_id: projectId,
-  tenant_id: projectId,
-  'network:project_id': on.projectId,
-  'network:shared': on.shared,
-  device_owner_is_network: isTrusted(deviceOwner),
-})
-const policyTarget = ({ port: found, network: on }: Found) => about(found.projectId, on)
+type About = Record<string, unknown>
+async function aboutPort(req: Request, projectId: string, on: Network): Promise<About> {
+  const shared = await isSharedWith(req.db, on, askerOf(req).projectId)
+  return { ...aboutProject(projectId), ...aboutNetwork(on, shared) }
+}
+const policyTarget = ({ about }: Found) => about
 
 async function shown(req: Request, rows: readonly Port[]): Promise<ShownPort[]> {
   if (rows.length === 0) return []
   const named = [...new Set(rows.filter(({ fixedIps }) => fixedIps.length > 0).map(({ networkId }) => networkId))]
-  const hosts = req.actor.isAdmin ? [...new Set(rows.map(({ host }) => host).filter((host) => host !== ''))] : []
+  const hosts = seerOf(req).isAdmin ? [...new Set(rows.map(({ host }) => host).filter((host) => host !== ''))] : []
   const [domains, known] = await Promise.all([
     named.length === 0
       ? []
@@ -87,18 +85,8 @@ function wishesOf(fixedIps: PortUpdate['fixed_ips']): FixedIpWish[] | undefined 
   return wishes
 }
 
-function requireAllowed(
-  req: Request,
-  action: 'create_port' | 'update_port',
-  body: PortUpdate,
-  target: Record<string, unknown>,
-): void {
-  const check = (rule: string) => req.require(rule, target)
-  requireMembers(check, action, body)
-  for (const { ip_address, subnet_id } of body.fixed_ips ?? []) {
-    if (ip_address != null) check(`${action}:fixed_ips:ip_address`)
-    if (subnet_id != null) check(`${action}:fixed_ips:subnet_id`)
-  }
+function requireAllowed(req: Request, action: 'create_port' | 'update_port', body: PortUpdate, about: About): void {
+  requireMembers(req, action, body, { ...about, device_owner: body.device_owner ?? '' })
 }
 
 function changeOf(body: PortUpdate, before?: Port): PortChange {
@@ -131,9 +119,11 @@ interface Wanted {
   groups: string[] | undefined
 }
 
-function newPort(req: Request, body: PortCreate, on: Network): Wanted {
+async function newPort(req: Request, body: PortCreate, on: Network): Promise<Wanted> {
   const projectId = ownerOf(req, body)
-  requireAllowed(req, 'create_port', body, about(projectId, on, body.device_owner ?? ''))
+  const about = await aboutPort(req, projectId, on)
+  req.require('create_port', about)
+  requireAllowed(req, 'create_port', body, about)
   const change = changeOf(body)
   const groups = body.security_groups ?? undefined
   const trusted = isTrusted(change.deviceOwner ?? '')
@@ -166,7 +156,7 @@ export const portRoutes = [
     path: '/ports',
     policy: 'authenticated', // the query shows what get_port allows
     async handle(req) {
-      const { projectId, isAdmin } = askerOf(req)
+      const { projectId, isAdmin } = seerOf(req)
       const where = sql`${port.region} = ${req.region} and ${isAdmin ? sql`true` : portsFor(projectId)}`
       const { rows, links } = await listRows(req, port, portFilters, where)
       const all = await shown(req, await withFixedIps(req.db, rows))
@@ -179,7 +169,7 @@ export const portRoutes = [
   route({
     method: 'POST',
     path: '/ports',
-    policy: 'create_port',
+    policy: 'authenticated', // create_port is asked for each one, about its network
     body: CreatePorts,
     status: 201,
     async handle(req) {
@@ -187,10 +177,9 @@ export const portRoutes = [
       const networks = new Map<string, Network>()
       const wanted: Wanted[] = []
       for (const item of items) {
-        const on =
-          networks.get(item.network_id) ?? (await getNetwork(req.db, req.region, item.network_id, askerOf(req)))
+        const on = networks.get(item.network_id) ?? (await getNetwork(req.db, req.region, item.network_id, seerOf(req)))
         networks.set(item.network_id, on)
-        wanted.push(newPort(req, item, on))
+        wanted.push(await newPort(req, item, on))
       }
       const made = await req.db.transaction((tx) => createAll(tx, req, wanted))
       const rows = made.map((row, i) =>
@@ -218,9 +207,9 @@ export const portRoutes = [
     body: UpdatePort,
     target,
     policyTarget,
-    async handle(req, { port: found, network: on }) {
+    async handle(req, { port: found, about }) {
       const body = req.body.port
-      requireAllowed(req, 'update_port', body, about(found.projectId, on, body.device_owner ?? ''))
+      requireAllowed(req, 'update_port', body, about)
       requireRevision(req, found)
       const change: PortChange = { ...changeOf(body, found), fixedIps: wishesOf(body.fixed_ips) }
       const after = await req.db.transaction(async (tx) => {

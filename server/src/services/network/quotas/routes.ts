@@ -3,6 +3,7 @@ import { Fault, invalid } from '#lib/fault.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { strict, truth } from '#lib/http/schema.ts'
 import { clearQuota, projectsWithQuota, quotaLimits, quotaUse, type Scope, setQuota } from '#lib/quota.ts'
+import { aboutProject } from '../policy.ts'
 import { Bool } from '../rest/fields.ts'
 import { networkQuotas } from './limits.ts'
 
@@ -30,7 +31,8 @@ const scopeOf = (req: Request, projectId = req.params['project']!): Scope => ({
 
 /** Everybody may look at their own project's quotas. */
 function requireMine(req: Request): void {
-  if (req.params['project'] !== req.actor.projectId) req.require('get_quota')
+  const project = req.params['project']!
+  if (project !== req.actor.projectId) req.require('get_quota', aboutProject(project))
 }
 
 export const quotaRoutes = [
@@ -41,7 +43,7 @@ export const quotaRoutes = [
     async handle(req) {
       const projects = await projectsWithQuota(req.db, 'network', req.region)
       const quotas = []
-      for (const id of projects)
+      for (const id of projects.filter((each) => req.allows('get_quota', aboutProject(each))))
         quotas.push({ tenant_id: id, project_id: id, ...(await quotaLimits(req.db, scopeOf(req, id))) })
       return { quotas }
     },

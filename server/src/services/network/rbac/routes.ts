@@ -6,6 +6,7 @@ import { strict } from '#lib/http/schema.ts'
 import { requireQuota } from '#lib/quota.ts'
 import { view } from '#lib/view.ts'
 import { rbacActions, rbacObjects, type RbacPolicy, rbacPolicy } from '../model.ts'
+import { aboutProject } from '../policy.ts'
 import { asked, askerOf, ownerOf } from '../rest/body.ts'
 import { Id, owner, ownerShown } from '../rest/fields.ts'
 import { type Filters, pick } from '../rest/filters.ts'
@@ -59,7 +60,8 @@ async function target(req: Request): Promise<RbacPolicy> {
 }
 
 function requireTarget(req: Request, action: 'create' | 'update', projectId: string, to: string): void {
-  req.require(`${action}_rbac_policy:target_tenant`, { project_id: projectId, target_is_all: to === everyProject })
+  const about = { ...aboutProject(projectId), target_tenant: to, target_project: to }
+  for (const member of ['target_tenant', 'target_project']) req.require(`${action}_rbac_policy:${member}`, about)
 }
 
 export const rbacRoutes = [

@@ -16,13 +16,13 @@ export function asked<Item>(body: unknown, singular: string, plural: string): { 
 
 /** Whose the new thing is: an administrator may say, everybody else makes their own. Throws invalid. */
 export function ownerOf(
-  { actor }: Pick<Request, 'actor'>,
+  { actor, allows }: Pick<Request, 'actor' | 'allows'>,
   { project_id, tenant_id }: { project_id?: string | undefined; tenant_id?: string | undefined },
 ): string {
   if (project_id !== undefined && tenant_id !== undefined && project_id !== tenant_id)
     invalid("'project_id' and 'tenant_id' do not match.", { code: 'HTTPBadRequest' })
   const named = project_id ?? tenant_id
-  if (named !== undefined && named !== actor.projectId && !actor.isAdmin)
+  if (named !== undefined && named !== actor.projectId && !actor.isAdmin && !allows('context_can_set_project_id'))
     invalid(
       "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges",
       { code: 'HTTPBadRequest' },
@@ -34,6 +34,12 @@ export function ownerOf(
 
 export function askerOf({ actor }: Pick<Request, 'actor'>): Asker {
   return { projectId: projectOf(actor), isAdmin: actor.isAdmin }
+}
+
+/** The same about networks, subnets and ports, all of which services see as administrators do. */
+export function seerOf(req: Pick<Request, 'actor' | 'allows'>): Asker {
+  const { projectId, isAdmin } = askerOf(req)
+  return { projectId, isAdmin: isAdmin || req.allows('service_api') }
 }
 
 /** `If-Match: revision_number=N`: refuses when the thing has another revision. */

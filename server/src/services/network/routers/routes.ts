@@ -7,7 +7,7 @@ import { view } from '#lib/view.ts'
 import { canonical } from '../addresses.ts'
 import { type FixedIp, port, router, type RouterRow } from '../model.ts'
 import { getNetwork } from '../networks/model.ts'
-import { requireMembers } from '../policy.ts'
+import { aboutProject, requireMembers } from '../policy.ts'
 import { withFixedIps } from '../ports/model.ts'
 import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
 import { Bool, Description, Id, Name, owner, ownerShown, Route, standard, truth, Zones } from '../rest/fields.ts'
@@ -113,12 +113,9 @@ function gatewayOf(
   projectId: string,
 ): GatewayWish | null | undefined {
   if (asked === undefined) return undefined
+  requireMembers(req, action, { external_gateway_info: asked }, aboutProject(projectId))
   if (asked === null || !('network_id' in asked) || asked.network_id === null) return null
   const { network_id: networkId, enable_snat: snat, external_fixed_ips: fixedIps } = asked
-  requireMembers((rule) => req.require(rule, { project_id: projectId }), `${action}:external_gateway_info`, {
-    enable_snat: snat,
-    external_fixed_ips: fixedIps,
-  })
   return {
     networkId,
     snat: snat === undefined ? undefined : truth(snat),

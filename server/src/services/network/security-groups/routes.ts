@@ -3,6 +3,7 @@ import { reply, type Request, route } from '#lib/http/route.ts'
 import { one } from '#lib/http/page.ts'
 import { requireQuota } from '#lib/quota.ts'
 import { type SecurityGroup, securityGroup } from '../model.ts'
+import { aboutShareable } from '../policy.ts'
 import { everyProject } from '../rbac/model.ts'
 import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
 import { maybeTruth, truth } from '../rest/fields.ts'
@@ -100,6 +101,7 @@ export const securityGroupRoutes = [
     path: '/security-groups/:id',
     policy: 'get_security_group',
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       const [row] = await shown(req, [found])
       return { security_group: pick(req.query, groupView.item(row!, req.view)) }
@@ -111,6 +113,7 @@ export const securityGroupRoutes = [
     policy: 'update_security_group',
     body: UpdateGroup,
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       requireRevision(req, found)
       const { name, description, stateful } = req.body.security_group
@@ -130,6 +133,7 @@ export const securityGroupRoutes = [
     path: '/security-groups/:id',
     policy: 'delete_security_group',
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       requireRevision(req, found)
       await req.db.transaction((tx) => deleteGroup(tx, req, found.id, req.actor.isAdmin))

@@ -1,9 +1,11 @@
+import { projectOf } from '#lib/actor.ts'
 import { and, eq, or, sql } from '#lib/db.ts'
 import { invalid, notFound } from '#lib/fault.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { isUuid } from '#lib/id.ts'
 import { requireQuota } from '#lib/quota.ts'
-import { type SecurityGroup, securityGroupRule, type SecurityGroupRule } from '../model.ts'
+import { securityGroup, type SecurityGroup, securityGroupRule, type SecurityGroupRule } from '../model.ts'
+import { aboutProject, aboutShareable } from '../policy.ts'
 import { granted } from '../rbac/model.ts'
 import { asked, askerOf, ownerOf } from '../rest/body.ts'
 import { type Filters, pick, standardFilters } from '../rest/filters.ts'
@@ -36,12 +38,17 @@ function rulesFor(projectId: string) {
   )!
 }
 
-async function target(req: Request): Promise<SecurityGroupRule> {
+interface Found {
+  rule: SecurityGroupRule
+  groupOwner: string
+}
+async function target(req: Request): Promise<Found> {
   const { isAdmin, projectId } = askerOf(req)
   const id = req.params['id']!
   const [found] = await req.db
-    .select()
+    .select({ rule: securityGroupRule, groupOwner: securityGroup.projectId })
     .from(securityGroupRule)
+    .innerJoin(securityGroup, eq(securityGroup.id, securityGroupRule.groupId))
     .where(
       and(
         eq(securityGroupRule.region, req.region),
@@ -51,6 +58,16 @@ async function target(req: Request): Promise<SecurityGroupRule> {
     )
   return found ?? notFound('Security Group Rule', id)
 }
+/** What the rules of policy are asked about one of a group. */
+function aboutRule(projectId: string, groupOwner: string, { actor }: Pick<Request, 'actor'>) {
+  return {
+    ...aboutShareable({ projectId: groupOwner }, { actor }),
+    ...aboutProject(projectId),
+    'security_group:project_id': groupOwner,
+    'security_group:tenant_id': groupOwner,
+  }
+}
+const policyTarget = ({ rule, groupOwner }: Found, req: Request) => aboutRule(rule.projectId, groupOwner, req)
 
 interface Wanted {
   group: SecurityGroup
@@ -68,12 +85,13 @@ async function newRule(req: Request, body: RuleCreate): Promise<Wanted> {
     remoteGroupId: body.remote_group_id?.toLowerCase() ?? null,
   })
   const group = await getGroup(req.db, req.region, body.security_group_id, askerOf(req))
-  req.require('create_security_group_rule', { project_id: group.projectId })
+  const projectId = ownerOf(req, body)
+  req.require('create_security_group_rule', aboutRule(projectId, group.projectId, req))
   if (rule.remoteGroupId !== null) {
     if (!isUuid(rule.remoteGroupId)) notFound('Security Group', rule.remoteGroupId)
     await getGroup(req.db, req.region, rule.remoteGroupId, askerOf(req))
   }
-  return { group, rule: { ...rule, description: body.description ?? '', projectId: ownerOf(req, body) } }
+  return { group, rule: { ...rule, description: body.description ?? '', projectId } }
 }
 
 export const securityGroupRuleRoutes = [
@@ -81,6 +99,7 @@ export const securityGroupRuleRoutes = [
     method: 'GET',
     path: '/security-group-rules',
     policy: 'get_security_group_rule',
+    policyTarget: (_none, req) => aboutRule(projectOf(req.actor), projectOf(req.actor), req),
     async handle(req) {
       const { projectId, isAdmin } = askerOf(req)
       const where = sql`${securityGroupRule.region} = ${req.region} and ${isAdmin ? sql`true` : rulesFor(projectId)}`
@@ -122,14 +141,16 @@ export const securityGroupRuleRoutes = [
     path: '/security-group-rules/:id',
     policy: 'get_security_group_rule',
     target,
-    handle: async (req, found) => ({ security_group_rule: pick(req.query, ruleView.item(found, req.view)) }),
+    policyTarget,
+    handle: async (req, { rule: found }) => ({ security_group_rule: pick(req.query, ruleView.item(found, req.view)) }),
   }),
   route({
     method: 'DELETE',
     path: '/security-group-rules/:id',
     policy: 'delete_security_group_rule',
     target,
-    async handle(req, found) {
+    policyTarget,
+    async handle(req, { rule: found }) {
       await req.db.transaction((tx) => deleteRule(tx, req, found))
       return reply({ status: 204 })
     },

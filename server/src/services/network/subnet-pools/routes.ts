@@ -5,7 +5,7 @@ import { strict } from '#lib/http/schema.ts'
 import { requireQuota } from '#lib/quota.ts'
 import { view } from '#lib/view.ts'
 import { type SubnetPool, subnetPool } from '../model.ts'
-import { requireMembers } from '../policy.ts'
+import { aboutProject, aboutShareable, requireMembers } from '../policy.ts'
 import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
 import { Bool, Description, Id, maybeTruth, Name, nullable, owner, ownerShown, standard } from '../rest/fields.ts'
 import { type Filters, pick, standardFilters } from '../rest/filters.ts'
@@ -106,8 +106,11 @@ export const subnetPoolRoutes = [
     status: 201,
     async handle(req) {
       const { items, bulk } = asked<PoolCreate>(req.body, 'subnetpool', 'subnetpools')
-      for (const item of items) requireMembers(req.require, 'create_subnetpool', item)
-      const specs = items.map((item) => ({ ...specOf(item), projectId: ownerOf(req, item) }))
+      const specs = items.map((item) => {
+        const projectId = ownerOf(req, item)
+        requireMembers(req, 'create_subnetpool', item, aboutProject(projectId))
+        return { ...specOf(item), projectId }
+      })
       const rows = await req.db.transaction(async (tx) => {
         for (const [projectId, all] of Map.groupBy(specs, (each) => each.projectId))
           await requireQuota(tx, { service: 'network', region: req.region, projectId }, { subnetpool: all.length })
@@ -123,6 +126,7 @@ export const subnetPoolRoutes = [
     path: '/subnetpools/:id',
     policy: 'get_subnetpool',
     target,
+    policyTarget: aboutShareable,
     handle: async (req, found) => ({ subnetpool: pick(req.query, poolView.item(found, req.view)) }),
   }),
   route({
@@ -131,9 +135,10 @@ export const subnetPoolRoutes = [
     policy: 'update_subnetpool',
     body: only('subnetpool', PoolUpdate),
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       const body = req.body.subnetpool
-      requireMembers((rule) => req.require(rule, { project_id: found.projectId }), 'update_subnetpool', body)
+      requireMembers(req, 'update_subnetpool', body, aboutShareable(found, req))
       requireRevision(req, found)
       const after = await req.db.transaction((tx) => updatePool(tx, req, found.id, specOf(body), askerOf(req)))
       return poolView.show(after, req.view)
@@ -145,6 +150,7 @@ export const subnetPoolRoutes = [
     policy: 'add_prefixes',
     body: PrefixOperation,
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       const prefixes = [...found.prefixes, ...req.body.prefixes]
       const after = await req.db.transaction((tx) => updatePool(tx, req, found.id, { prefixes }, askerOf(req)))
@@ -157,6 +163,7 @@ export const subnetPoolRoutes = [
     policy: 'remove_prefixes',
     body: PrefixOperation,
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       const after = await req.db.transaction((tx) => removePrefixes(tx, req, found.id, req.body.prefixes))
       return { prefixes: after.prefixes }
@@ -167,6 +174,7 @@ export const subnetPoolRoutes = [
     path: '/subnetpools/:id',
     policy: 'delete_subnetpool',
     target,
+    policyTarget: aboutShareable,
     async handle(req, found) {
       requireRevision(req, found)
       await req.db.transaction((tx) => deletePool(tx, req, found.id))

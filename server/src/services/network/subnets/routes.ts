@@ -1,12 +1,12 @@
 import { type SQL, sql } from '#lib/db.ts'
-import { invalid } from '#lib/fault.ts'
+import { invalid, notFound } from '#lib/fault.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { requireQuota } from '#lib/quota.ts'
 import { parseCidr } from '../addresses.ts'
-import { type Subnet, subnet } from '../model.ts'
-import { findNetwork, getNetwork } from '../networks/model.ts'
-import { requireMembers } from '../policy.ts'
-import { asked, askerOf, ownerOf, requireRevision } from '../rest/body.ts'
+import { type Network, type Subnet, subnet } from '../model.ts'
+import { findNetwork, getNetwork, isSharedWith } from '../networks/model.ts'
+import { aboutNetwork, aboutProject, requireMembers } from '../policy.ts'
+import { asked, askerOf, ownerOf, requireRevision, seerOf } from '../rest/body.ts'
 import { maybeTruth, truth } from '../rest/fields.ts'
 import { type Filters, pick, standardFilters } from '../rest/filters.ts'
 import { listRows } from '../rest/list.ts'
@@ -45,25 +45,26 @@ const subnetFilters: Filters = {
 
 interface Found {
   subnet: Subnet
-  network: { project_id: string }
+  about: Record<string, unknown>
 }
 async function target(req: Request): Promise<Found> {
-  const found = await getSubnet(req.db, req.region, req.params['id']!, askerOf(req))
-  const on = await findNetwork(req.db, req.region, found.networkId)
-  return { subnet: found, network: { project_id: on?.projectId ?? '' } }
+  const id = req.params['id']!
+  const found = await getSubnet(req.db, req.region, id, seerOf(req))
+  const on = (await findNetwork(req.db, req.region, found.networkId)) ?? notFound('Subnet', id)
+  return { subnet: found, about: await aboutSubnet(req, found.projectId, on) }
 }
-const policyTarget = ({ subnet: found, network }: Found) => ({
-  project_id: found.projectId,
-  tenant_id: found.projectId,
-  'network:project_id': network.project_id,
-})
+async function aboutSubnet(req: Request, projectId: string, on: Network): Promise<Record<string, unknown>> {
+  const shared = await isSharedWith(req.db, on, askerOf(req).projectId)
+  return { ...aboutProject(projectId), ...aboutNetwork(on, shared) }
+}
+const policyTarget = ({ about }: Found) => about
 
 async function newSubnet(req: Request, body: SubnetCreate): Promise<NewSubnet> {
   const on = await getNetwork(req.db, req.region, body.network_id, askerOf(req))
   const projectId = ownerOf(req, body)
-  const about = { project_id: projectId, 'network:project_id': on.projectId }
+  const about = await aboutSubnet(req, projectId, on)
   req.require('create_subnet', about)
-  requireMembers((rule) => req.require(rule, about), 'create_subnet', body)
+  requireMembers(req, 'create_subnet', body, about)
   const version = versionOf(body)
   const pool = await poolOf(req, body, version)
   const cidr = body.cidr ?? undefined
@@ -131,7 +132,7 @@ export const subnetRoutes = [
     path: '/subnets',
     policy: 'get_subnet',
     async handle(req) {
-      const { projectId, isAdmin } = askerOf(req)
+      const { projectId, isAdmin } = seerOf(req)
       const where = sql`${subnet.region} = ${req.region} and ${isAdmin ? sql`true` : subnetsFor(projectId)}`
       const { rows, links } = await listRows(req, subnet, subnetFilters, where)
       return {
@@ -164,8 +165,9 @@ export const subnetRoutes = [
     method: 'GET',
     path: '/subnets/:id',
     policy: 'get_subnet',
-    target: (req) => getSubnet(req.db, req.region, req.params['id']!, askerOf(req)),
-    handle: async (req, found) => ({ subnet: pick(req.query, subnetView.item(found, req.view)) }),
+    target,
+    policyTarget,
+    handle: async (req, { subnet: found }) => ({ subnet: pick(req.query, subnetView.item(found, req.view)) }),
   }),
   route({
     method: 'PUT',
@@ -174,9 +176,9 @@ export const subnetRoutes = [
     body: UpdateSubnet,
     target,
     policyTarget,
-    async handle(req, { subnet: found }) {
+    async handle(req, { subnet: found, about }) {
       const body = req.body.subnet
-      requireMembers((rule) => req.require(rule, { project_id: found.projectId }), 'update_subnet', body)
+      requireMembers(req, 'update_subnet', body, about)
       requireRevision(req, found)
       const after = await req.db.transaction((tx) => updateSubnet(tx, req, found.id, changeOf(body)))
       return subnetView.show(after, req.view)

@@ -6,7 +6,9 @@ import { strict } from '#lib/http/schema.ts'
 import type { Asker } from '../at.ts'
 import { floatingIp, network, port, router, securityGroup, subnet, subnetPool } from '../model.ts'
 import { networksOf } from '../networks/model.ts'
+import { aboutNetwork, aboutProject } from '../policy.ts'
 import { portsFor } from '../ports/filters.ts'
+import { granted } from '../rbac/model.ts'
 import { askerOf } from '../rest/body.ts'
 import { Tag } from '../rest/fields.ts'
 import { groupsFor } from '../security-groups/model.ts'
@@ -17,13 +19,15 @@ interface Tagged {
   path: string
   noun: string
   table: PgTable & { id: PgColumn; region: PgColumn; projectId: PgColumn; tags: PgColumn; revision: PgColumn }
+  /** The column with the network that it is of. */
+  networkId?: PgColumn
   seen: (projectId: string) => ReturnType<typeof networksOf>
 }
 const own = (column: PgColumn) => (projectId: string) => sql`${column} = ${projectId}`
 const all: readonly Tagged[] = [
-  { path: 'networks', noun: 'network', table: network, seen: (id) => networksOf(id, true) },
-  { path: 'subnets', noun: 'subnet', table: subnet, seen: subnetsFor },
-  { path: 'ports', noun: 'port', table: port, seen: portsFor },
+  { path: 'networks', noun: 'network', table: network, networkId: network.id, seen: (id) => networksOf(id, true) },
+  { path: 'subnets', noun: 'subnet', table: subnet, networkId: subnet.networkId, seen: subnetsFor },
+  { path: 'ports', noun: 'port', table: port, networkId: port.networkId, seen: portsFor },
   { path: 'routers', noun: 'router', table: router, seen: own(router.projectId) },
   { path: 'floatingips', noun: 'floatingip', table: floatingIp, seen: own(floatingIp.projectId) },
   { path: 'subnetpools', noun: 'subnetpool', table: subnetPool, seen: poolsFor },
@@ -33,12 +37,26 @@ const all: readonly Tagged[] = [
 interface Found {
   projectId: string
   tags: string[]
+  /** The network that it is of, and whether that or the thing itself is shared with the project that asks. */
+  network: { projectId: string; external: boolean } | null
+  shared: boolean
 }
 
-async function find(req: Request, { table, noun, seen }: Tagged, asker: Asker): Promise<Found> {
+// a column in what is selected stands there without its table, and would be taken for one of the inner query
+const full = (column: PgColumn) => sql`${column.table}.${sql.identifier(column.name)}`
+
+async function find(req: Request, kind: Tagged, asker: Asker): Promise<Found> {
+  const { table, noun, seen, networkId } = kind
   const id = req.params['id']!
+  const on = sql`(select json_build_object('projectId', n.project_id, 'external', n.external) from network n
+    where n.id = ${full(networkId ?? table.id)})`
   const [found] = await req.db
-    .select({ projectId: table.projectId, tags: table.tags })
+    .select({
+      projectId: table.projectId,
+      tags: table.tags,
+      network: networkId ? on : sql`null`,
+      shared: granted(full(networkId ?? table.id), asker.projectId),
+    })
     .from(table)
     .where(and(eq(table.region, req.region), eq(table.id, id), asker.isAdmin ? undefined : seen(asker.projectId)))
   if (!found) throw new Fault('notFound', `Resource ${noun} ${id} could not be found.`, { code: 'TagResourceNotFound' })
@@ -68,22 +86,25 @@ const Tags = strict({ tags: Type.Array(Tag, { maxItems: 1000, uniqueItems: true 
 
 function routesOf(kind: Tagged) {
   const target = (req: Request) => find(req, kind, askerOf(req))
-  const read = { policy: `get_${kind.noun}`, target, policyTarget: policyTarget }
-  const write = { policy: `update_${kind.noun}`, target, policyTarget: policyTarget }
+  const guarded = (verb: 'get' | 'update' | 'delete') => ({
+    policy: `${verb}_${kind.noun}:tags`,
+    target,
+    policyTarget,
+  })
   const path = `/${kind.path}/:id/tags`
   return [
-    route({ method: 'GET', path, ...read, handle: async (_req, { tags }) => ({ tags }) }),
+    route({ method: 'GET', path, ...guarded('get'), handle: async (_req, { tags }) => ({ tags }) }),
     route({
       method: 'PUT',
       path,
-      ...write,
+      ...guarded('update'),
       body: Tags,
       handle: async (req) => ({ tags: await change(req, kind, () => req.body.tags) }),
     }),
     route({
       method: 'DELETE',
       path,
-      ...write,
+      ...guarded('delete'),
       async handle(req) {
         await change(req, kind, () => [])
         return reply({ status: 204 })
@@ -92,7 +113,7 @@ function routesOf(kind: Tagged) {
     route({
       method: 'GET',
       path: `${path}/:tag`,
-      ...read,
+      ...guarded('get'),
       async handle(req, { tags }) {
         const tag = req.params['tag']!
         if (!tags.includes(tag)) lacks(req.params['id']!, tag)
@@ -102,7 +123,7 @@ function routesOf(kind: Tagged) {
     route({
       method: 'PUT',
       path: `${path}/:tag`,
-      ...write,
+      ...guarded('update'),
       async handle(req) {
         const tag = req.params['tag']!
         if (tag.length > 255) invalid('A tag has at most 255 characters.', { code: 'InvalidInput' })
@@ -113,7 +134,7 @@ function routesOf(kind: Tagged) {
     route({
       method: 'DELETE',
       path: `${path}/:tag`,
-      ...write,
+      ...guarded('delete'),
       async handle(req) {
         const tag = req.params['tag']!
         await change(req, kind, (tags) =>
@@ -125,10 +146,10 @@ function routesOf(kind: Tagged) {
   ]
 }
 
-const policyTarget = ({ projectId }: Found) => ({
-  project_id: projectId,
-  tenant_id: projectId,
-  'network:project_id': projectId,
+const policyTarget = ({ projectId, network: on, shared }: Found) => ({
+  ...aboutProject(projectId),
+  shared,
+  ...(on && { 'router:external': on.external, ...aboutNetwork(on, shared) }),
 })
 
 export const tagRoutes = all.flatMap(routesOf)
