@@ -1,16 +1,25 @@
-import { admin, everyone, policies, projectManager, projectMember, projectReader } from '#lib/policy.ts'
+import { admin as adminRole, everyone, policies, type RenamedPolicies } from '#lib/policy.ts'
 
-const ownKeys = 'role:admin or user_id:%(user_id)s'
+const admin = 'rule:context_is_admin'
+const projectReader = 'rule:project_reader_or_admin'
+const projectMember = 'rule:project_member_or_admin'
+const projectManager = 'rule:project_manager_or_admin'
+const ownKeys = 'rule:context_is_admin or user_id:%(user_id)s'
 const api = 'os_compute_api'
 
-/** Nova's rules, by Nova's names; the first ones are what an operator's overrides may refer to. */
+/** Nova's rules, by Nova's names; the first ones are what most others are made of, as are an operator's own. */
 export const computePolicies = policies({
-  context_is_admin: admin,
-  admin_api: admin,
-  admin_or_owner: 'role:admin or project_id:%(project_id)s',
-  project_reader_or_admin: projectReader,
-  project_member_or_admin: projectMember,
-  project_manager_or_admin: projectManager,
+  context_is_admin: adminRole,
+  admin_api: 'is_admin:True',
+  admin_or_owner: 'is_admin:True or project_id:%(project_id)s',
+  project_reader_api: 'role:reader and project_id:%(project_id)s',
+  project_member_api: 'role:member and project_id:%(project_id)s',
+  project_manager_api: 'role:manager and project_id:%(project_id)s',
+  service_api: 'role:service',
+  project_reader_or_admin: 'rule:project_reader_api or rule:context_is_admin',
+  project_member_or_admin: 'rule:project_member_api or rule:context_is_admin',
+  project_manager_or_admin: 'rule:project_manager_api or rule:context_is_admin',
+  service_or_admin: 'rule:service_api or rule:context_is_admin',
 
   [`${api}:extensions`]: everyone,
   [`${api}:limits`]: everyone,
@@ -44,6 +53,8 @@ export const computePolicies = policies({
   [`${api}:servers:show:host_status`]: admin,
   [`${api}:servers:show:host_status:unknown-only`]: admin,
   [`${api}:servers:create`]: projectMember,
+  [`${api}:servers:create:attach_network`]: projectMember,
+  'network:attach_external_network': admin,
   [`${api}:servers:create:forced_host`]: admin,
   [`${api}:servers:create:zero_disk_flavor`]: admin,
   'compute:servers:create:requested_destination': admin,
@@ -74,6 +85,7 @@ export const computePolicies = policies({
   [`${api}:os-migrate-server:migrate`]: projectManager,
   [`${api}:os-migrate-server:migrate_live`]: projectManager,
   [`${api}:os-migrations:index`]: projectManager,
+  [`${api}:servers:migrations:index`]: projectManager,
   [`${api}:os-pause-server:pause`]: projectMember,
   [`${api}:os-pause-server:unpause`]: projectMember,
   [`${api}:os-suspend-server:suspend`]: projectMember,
@@ -86,6 +98,13 @@ export const computePolicies = policies({
   [`${api}:os-security-groups:add`]: projectMember,
   [`${api}:os-security-groups:remove`]: projectMember,
   [`${api}:os-security-groups:list`]: projectReader,
+  [`${api}:os-security-groups:get`]: projectReader,
+  [`${api}:os-security-groups:show`]: projectReader,
+  [`${api}:os-security-groups:create`]: projectMember,
+  [`${api}:os-security-groups:update`]: projectMember,
+  [`${api}:os-security-groups:delete`]: projectMember,
+  [`${api}:os-security-groups:rule:create`]: projectMember,
+  [`${api}:os-security-groups:rule:delete`]: projectMember,
   [`${api}:image-metadata:index`]: projectReader,
   [`${api}:image-metadata:show`]: projectReader,
   [`${api}:image-metadata:create`]: projectMember,
@@ -164,7 +183,7 @@ export const computePolicies = policies({
   [`${api}:os-services:update`]: admin,
   [`${api}:os-services:delete`]: admin,
   [`${api}:os-quota-sets:show`]: projectReader,
-  [`${api}:os-quota-sets:detail`]: admin,
+  [`${api}:os-quota-sets:detail`]: projectReader,
   [`${api}:os-quota-sets:defaults`]: everyone,
   [`${api}:os-quota-sets:update`]: admin,
   [`${api}:os-quota-sets:delete`]: admin,
@@ -173,3 +192,27 @@ export const computePolicies = policies({
   [`${api}:os-simple-tenant-usage:list`]: admin,
   [`${api}:os-simple-tenant-usage:show`]: projectReader,
 })
+
+const under = (old: string, ...parts: string[]) =>
+  [`${api}:${old}`, parts.map((part) => `${api}:${old}:${part}`)] as const
+
+/** One rule of old for what has several today. */
+export const renamedComputePolicies: RenamedPolicies = Object.fromEntries([
+  under('os-attach-interfaces', 'list', 'show', 'create', 'delete'),
+  under('os-deferred-delete', 'restore', 'force'),
+  under('os-floating-ips', 'add', 'remove', 'list', 'create', 'show', 'delete'),
+  under('os-hosts', 'list', 'show', 'update', 'reboot', 'shutdown', 'start'),
+  under('os-hypervisors', 'list', 'list-detail', 'statistics', 'show', 'uptime', 'search', 'servers'),
+  under('os-instance-actions', 'list', 'show'),
+  under(
+    'os-security-groups',
+    ...['get', 'show', 'create', 'update', 'delete', 'rule:create', 'rule:delete', 'list', 'add', 'remove'],
+  ),
+  under('os-server-password', 'show', 'clear'),
+  under('os-services', 'list', 'update', 'delete'),
+  under('os-tenant-networks', 'list', 'show'),
+  [`${api}:os-networks:view`, [`${api}:os-networks:list`, `${api}:os-networks:show`]],
+  [`${api}:os-rescue`, [`${api}:os-unrescue`]],
+  [`${api}:os-used-limits`, [`${api}:limits:other_project`]],
+  [`${api}:os-flavor-extra-specs:index`, [`${api}:servers:show:flavor-extra-specs`]],
+])

@@ -10,7 +10,7 @@ import { hypervisorRoutes } from './hosts/hypervisors-routes.ts'
 import { serviceRoutes } from './hosts/services-routes.ts'
 import { instanceActionRoutes } from './instance-actions/routes.ts'
 import { keypairRoutes } from './keypairs/routes.ts'
-import { computePolicies } from './policy.ts'
+import { computePolicies, renamedComputePolicies } from './policy.ts'
 import { imageProxyRoutes } from './proxies/images-routes.ts'
 import { networkProxyRoutes } from './proxies/networks-routes.ts'
 import { securityGroupRoutes } from './proxies/security-groups-routes.ts'
@@ -56,6 +56,7 @@ export const computeService: Service = {
   envelope,
   statuses: { overQuota: 403, tooLarge: 413 },
   policies: computePolicies,
+  renamedPolicies: renamedComputePolicies,
   quotas: computeQuotas,
   subscriptions: portSubscriptions,
   uuidParams: true,

@@ -24,7 +24,7 @@ export {
   removeIngress,
 } from './nova-network/security-groups.ts'
 export { networkReports } from './hosts/reports.ts'
-export { allocateServerPorts, type NicWish, type ServerPortsWish } from './server-ports/allocate.ts'
+export { allocateServerPorts, type NicAsker, type NicWish, type ServerPortsWish } from './server-ports/allocate.ts'
 export { addServerGroup, removeServerGroup } from './server-ports/groups.ts'
 export { attachPort, detachPort } from './server-ports/attach.ts'
 export { bindPorts, portsUp, unbindServerPorts } from './server-ports/bind.ts'

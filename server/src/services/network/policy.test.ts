@@ -3,17 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { testCloud, type TestCloud } from '#lib/testing/cloud.ts'
+import { testCloud } from '#lib/testing/cloud.ts'
+import { asService } from '#lib/testing/service.ts'
 import { change, externalNet, make, netWith, pathOf, post, put, refused, remove, show } from './testing/calls.ts'
-
-/** The member of the other project is a service as well. */
-async function serviceOf(cloud: TestCloud) {
-  const [admin, other] = [cloud.as('admin'), cloud.as('other')]
-  const role = (await admin.get('/identity/v3/roles?name=service')).json.roles[0].id
-  const grant = `/identity/v3/projects/${other.projectId}/users/${other.userId}/roles/${role}`
-  assert.equal((await admin.put(grant)).status, 204)
-  return other
-}
 
 test('to say what holds anyway takes no rule', async (t) => {
   const cloud = await testCloud(t)
@@ -47,7 +39,7 @@ test('a service sees all networks, subnets and ports, and alone sets the profile
   const { network, subnet } = await netWith(member, '10.0.0.0/24')
   const port = await make(member, 'port', { network_id: network.id })
   const router = await make(member, 'router', {})
-  const service = await serviceOf(cloud)
+  const service = await asService(cloud)
   for (const [kind, { id }] of Object.entries({ network, subnet, port })) {
     assert.equal((await show(service, kind, id)).id, id)
     const listed = (await service.get(pathOf(kind))).json[`${kind}s`] as { id: string }[]

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { newId } from '#lib/id.ts'
 import { type TestClient, testCloud } from '#lib/testing/cloud.ts'
+import { asService } from '#lib/testing/service.ts'
 import { ensureHosts, place, release } from '#placement'
 
 const region = 'local'
@@ -288,5 +289,6 @@ test('what our own scheduler claims is what the API shows', async (t) => {
   assert.equal((await api.get('/placement/resource_classes/CUSTOM_FAN')).status, 200)
   await cloud.db.transaction((tx) => release(tx, consumerId))
   assert.deepEqual((await api.get(`/placement/allocations/${consumerId}`)).json, { allocations: {} })
-  assert.equal((await api.post('/placement/reshaper', {})).status, 501)
+  assert.equal((await api.post('/placement/reshaper', {})).status, 403, 'a service only')
+  assert.equal((await (await asService(cloud)).version('placement 1.39').post('/placement/reshaper', {})).status, 501)
 })

@@ -40,5 +40,5 @@ export const placementPolicies = policies({
   'placement:allocations:update': adminOrService,
   'placement:allocations:delete': adminOrService,
   'placement:allocation_candidates:list': adminOrService,
-  'placement:reshaper:reshape': adminOrService,
+  'placement:reshaper:reshape': 'rule:service_api',
 })

@@ -64,7 +64,7 @@ export const securityGroupRoutes = [
     method: 'GET',
     path: '/os-security-groups',
     until,
-    policy: 'os_compute_api:os-security-groups:list',
+    policy: 'os_compute_api:os-security-groups:get',
     async handle(req) {
       const all = one(req.query, 'all_tenants') !== undefined && req.actor.isAdmin
       const { projectId } = askerOf(req)
@@ -76,7 +76,7 @@ export const securityGroupRoutes = [
     method: 'POST',
     path: '/os-security-groups',
     until,
-    policy: 'os_compute_api:os-security-groups:add',
+    policy: 'os_compute_api:os-security-groups:create',
     body: Group,
     async handle(req) {
       const { name, description } = req.body.security_group
@@ -89,7 +89,7 @@ export const securityGroupRoutes = [
     method: 'GET',
     path: '/os-security-groups/:group',
     until,
-    policy: 'os_compute_api:os-security-groups:list',
+    policy: 'os_compute_api:os-security-groups:show',
     target,
     handle: async (_req, group) => ({ security_group: showGroup(group) }),
   }),
@@ -97,7 +97,7 @@ export const securityGroupRoutes = [
     method: 'PUT',
     path: '/os-security-groups/:group',
     until,
-    policy: 'os_compute_api:os-security-groups:add',
+    policy: 'os_compute_api:os-security-groups:update',
     body: Group,
     target,
     async handle(req, group) {
@@ -111,7 +111,7 @@ export const securityGroupRoutes = [
     method: 'DELETE',
     path: '/os-security-groups/:group',
     until,
-    policy: 'os_compute_api:os-security-groups:remove',
+    policy: 'os_compute_api:os-security-groups:delete',
     target,
     async handle(req, group) {
       await req.db.transaction((tx) => deleteGroup(tx, req, group.id, req.actor.isAdmin)).catch(conflictAsInvalid)
@@ -122,7 +122,7 @@ export const securityGroupRoutes = [
     method: 'POST',
     path: '/os-security-group-rules',
     until,
-    policy: 'os_compute_api:os-security-groups:add',
+    policy: 'os_compute_api:os-security-groups:rule:create',
     body: Rule,
     async handle(req) {
       const asked = req.body.security_group_rule
@@ -146,7 +146,7 @@ export const securityGroupRoutes = [
     method: 'DELETE',
     path: '/os-security-group-rules/:rule',
     until,
-    policy: 'os_compute_api:os-security-groups:remove',
+    policy: 'os_compute_api:os-security-groups:rule:delete',
     async handle(req) {
       const id = requireId(req.params['rule']!)
       await req.db.transaction((tx) => removeIngress(tx, req, id, askerOf(req)))

@@ -7,7 +7,7 @@ import { newId } from '#lib/id.ts'
 import { requireQuota } from '#lib/quota.ts'
 import { again, done, goTo, next, type Outcome, type Run, type StartOptions, startTask, task } from '#lib/task.ts'
 import type { World } from '#lib/world.ts'
-import { allocateServerPorts, bindPorts, type ServerPortsWish } from '#network'
+import { allocateServerPorts, bindPorts, type NicAsker, type ServerPortsWish } from '#network'
 import { place as claimPlace, release } from '#placement'
 import { zoneInSql } from '../aggregates/model.ts'
 import { isAgainstPolicy } from '../server-groups/model.ts'
@@ -37,7 +37,7 @@ export type ServersWish = Omit<
   maxCount: number
   networks: ServerPortsWish['requested']
   securityGroups: readonly string[]
-  actor: { projectId: string; isAdmin: boolean }
+  actor: NicAsker
 }
 
 const Input = Type.Object({ serverId: Type.String() })

@@ -6,6 +6,7 @@ import { view } from '#lib/view.ts'
 import type { NicWish } from '#network'
 import { attachInterface, detachInterface, requireNic } from './nics.ts'
 import { type Nic, nicsOf } from './ports.ts'
+import { nicAskerOf } from './requests.ts'
 import { requireUnlocked } from './routes.ts'
 import { AttachInterface } from './schema.ts'
 import { serverTarget } from './target.ts'
@@ -44,11 +45,11 @@ export const interfaceRoutes = [
     policy: 'os_compute_api:os-attach-interfaces:create',
     body: AttachInterface,
     target: serverTarget,
-    async handle({ db, world, actor, origin, body, view: viewer }, row) {
+    async handle(req, row) {
+      const { db, world, actor, origin, body, view: viewer } = req
       requireUnlocked(row, actor.isAdmin)
-      const asker = { projectId: actor.projectId ?? '', isAdmin: actor.isAdmin }
       const nic = nicOf(body)
-      const portId = await db.transaction((tx) => attachInterface(tx, world, row, nic, asker, origin))
+      const portId = await db.transaction((tx) => attachInterface(tx, world, row, nic, nicAskerOf(req), origin))
       return interfaceView.show(requireNic((await nicsOf(db, [row.id])).get(row.id) ?? [], portId), viewer)
     },
   }),

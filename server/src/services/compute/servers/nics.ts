@@ -5,7 +5,7 @@ import { emit } from '#lib/event.ts'
 import { conflict, Fault, invalid, notFound } from '#lib/fault.ts'
 import { again, done, goTo, next, type Outcome, type Run, type StartOptions, startTask, task } from '#lib/task.ts'
 import type { World } from '#lib/world.ts'
-import { attachPort, detachPort, type NicWish } from '#network'
+import { attachPort, detachPort, type NicAsker, type NicWish } from '#network'
 import { specOf } from './create.ts'
 import { changeServer, eventOf, findServer, type Server } from './model.ts'
 import { type State, words } from './states.ts'
@@ -51,7 +51,7 @@ export async function attachInterface(
   world: World,
   server: Pick<Server, 'id' | 'region' | 'state'>,
   nic: NicWish | 'auto',
-  actor: { projectId: string; isAdmin: boolean },
+  actor: NicAsker,
   origin: Omit<StartOptions, 'key'>,
 ): Promise<string> {
   const held = await hold(tx, server, 'attach')

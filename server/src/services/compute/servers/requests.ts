@@ -9,7 +9,7 @@ import { truth } from '#lib/http/schema.ts'
 import { parseVersion } from '#lib/microversion.ts'
 import { quotaLimits } from '#lib/quota.ts'
 import { type BootImage, getBootImage } from '#image'
-import type { NicWish } from '#network'
+import type { NicAsker, NicWish } from '#network'
 import { listAggregates, zoneOfHost, zonesByHost } from '../aggregates/model.ts'
 import { findFlavor } from '../flavors/model.ts'
 import { eyes } from '../flavors/routes.ts'
@@ -23,7 +23,7 @@ import { findServers, type ServerFlavor, type ServerImage, type ServerKey } from
 import type { CreateServer } from './schema.ts'
 
 type Body = Static<typeof CreateServer>
-type Asked = Pick<Request, 'db' | 'region' | 'actor' | 'version' | 'world' | 'require'>
+type Asked = Pick<Request, 'db' | 'region' | 'actor' | 'version' | 'world' | 'require' | 'allows'>
 
 const networksRequired = parseVersion('2.37')
 const descriptionApart = parseVersion('2.19')
@@ -40,6 +40,7 @@ export async function readWish(req: Asked, body: Body): Promise<ServersWish> {
   if (server.trusted_image_certificates?.length) invalid('Image certificates are not checked in this cloud.')
   if (hints.query !== undefined) invalid('The scheduler hint query is not supported: use traits in the flavor.')
   const networks = networksOf(req, server)
+  if (server.networks !== undefined && networks !== 'none') req.require('os_compute_api:servers:create:attach_network')
   if (!server.imageRef) invalid('Invalid imageRef provided: a server is made from an image.')
   const flavor = await flavorOf(req, String(server.flavorRef))
   const image = await imageFor(req, server.imageRef, flavor)
@@ -71,7 +72,7 @@ export async function readWish(req: Asked, body: Body): Promise<ServersWish> {
     maxCount,
     networks,
     securityGroups: (server.security_groups ?? []).flatMap(({ name }) => (name === undefined ? [] : [name])),
-    actor: { projectId: actor.projectId ?? '', isAdmin: actor.isAdmin },
+    actor: nicAskerOf(req),
   }
 }
 
@@ -82,6 +83,12 @@ export function canonical(address: string | undefined): string | null {
 
 export function makePassword(): string {
   return randomBytes(9).toString('base64url')
+}
+
+/** Who asks for NICs, as the network service wants to know it. */
+export function nicAskerOf({ actor, allows }: Pick<Request, 'actor' | 'allows'>): NicAsker {
+  const attachesExternal = allows('network:attach_external_network')
+  return { projectId: actor.projectId ?? '', isAdmin: actor.isAdmin, attachesExternal }
 }
 
 function networksOf({ version }: Asked, { networks }: Body['server']): ServersWish['networks'] {

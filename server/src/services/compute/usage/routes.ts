@@ -5,6 +5,7 @@ import { one } from '#lib/http/page.ts'
 import { type Request, route } from '#lib/http/route.ts'
 import { parseVersion } from '#lib/microversion.ts'
 import { words, type State } from '../servers/states.ts'
+import { serverTarget } from '../servers/target.ts'
 import { bareTime, queryCount } from '../wire.ts'
 
 const paged = parseVersion('2.40')
@@ -124,7 +125,8 @@ export const usageRoutes = [
     method: 'GET',
     path: '/servers/:id/migrations',
     since: '2.23',
-    policy: 'os_compute_api:os-migrations:index',
+    policy: 'os_compute_api:servers:migrations:index',
+    target: serverTarget,
     handle: async () => ({ migrations: [] }),
   }),
 ]

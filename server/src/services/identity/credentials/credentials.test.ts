@@ -40,6 +40,9 @@ test('EC2 keys', async (t) => {
   assert.equal((await other.get(`${path}/${access}`)).status, 403)
   // nor by a path that claims it is theirs
   assert.equal((await other.get(`/users/${cloud.as('other').userId}/credentials/OS-EC2/${access}`)).status, 403)
+  const reader = withToken(cloud, cloud.as('reader').token)
+  const ofReader = `/users/${cloud.as('reader').userId}/credentials/OS-EC2`
+  assert.equal((await reader.post(ofReader, { tenant_id: teamProject })).status, 403, 'readers have none')
   assert.equal((await member.post(path, { tenant_id: 'nope' })).status, 404)
   assert.equal((await member.delete(`${path}/${access}`)).status, 204)
   assert.equal((await member.get(`${path}/${access}`)).status, 404)

@@ -11,14 +11,8 @@ export const credentialPolicies = policies({
     'ec2_get_credential',
   ),
   'identity:ec2_list_credentials': `(${adminRequired}) or (${systemReader}) or rule:owner`,
-  ...rulesFor(
-    `(${adminRequired}) or ${owner}`,
-    'create_credential',
-    'update_credential',
-    'delete_credential',
-    'ec2_create_credential',
-    'ec2_delete_credential',
-  ),
+  ...rulesFor(`(${adminRequired}) or ${owner}`, 'create_credential', 'update_credential', 'delete_credential'),
+  ...rulesFor(`(${adminRequired}) or (role:member and ${owner})`, 'ec2_create_credential', 'ec2_delete_credential'),
 })
 
 export function aboutCredential(row: { userId: string } | undefined): Record<string, unknown> {

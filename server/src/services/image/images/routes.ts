@@ -4,6 +4,7 @@ import { Fault, forbidden, invalid, notFound } from '#lib/fault.ts'
 import { listPage, nextUrl, readPage } from '#lib/http/page.ts'
 import { reply, type Request, route } from '#lib/http/route.ts'
 import { and, eq } from '#lib/db.ts'
+import { aboutImage } from '../policy.ts'
 import { openImageFile } from '../store.ts'
 import { newAttributes, patchAttributes } from './attributes.ts'
 import { imageFilters, memberStatusOf, visibilityOf } from './filters.ts'
@@ -25,8 +26,18 @@ import { showImage, showImport } from './views.ts'
 /** Loads what the path names; unknown and invisible are the same. */
 export const imageOf = (req: Request) => getVisibleImage(req.db, req.region, req.params['id'] ?? '', req.actor)
 
+const ownerOf = ({ body, actor }: Pick<Request, 'body' | 'actor'>): string | null =>
+  (body as { owner?: string }).owner ?? actor.projectId
+
+/** What rules are asked about an image that is to be made. */
+function aboutNew(req: Pick<Request, 'body' | 'actor'>): Record<string, unknown> {
+  const { visibility = 'shared' } = req.body as { visibility?: string }
+  const owner = ownerOf(req)
+  return { project_id: owner, tenant_id: owner, owner, visibility }
+}
+
 const allowVisibility = (req: Request, found?: Image) => (visibility: Visibility) => {
-  const about = { project_id: found?.projectId ?? req.actor.projectId }
+  const about = found ? aboutImage(found, req) : { project_id: req.actor.projectId, owner: req.actor.projectId }
   if (visibility === 'public') req.require('publicize_image', about)
   if (visibility === 'community') req.require('communitize_image', about)
 }
@@ -49,11 +60,11 @@ export const imageRoutes = [
     policy: 'add_image',
     body: CreateImage,
     status: 201,
+    target: async () => undefined,
+    policyTarget: (_none, req) => aboutNew(req),
     async handle(req) {
       const body = req.body as Record<string, unknown>
-      const owner = (body['owner'] as string | undefined) ?? req.actor.projectId
-      if (owner !== req.actor.projectId && !req.actor.isAdmin)
-        forbidden('You are not permitted to create images owned by another project.')
+      const owner = ownerOf(req)
       const attributes = newAttributes(body, allowVisibility(req))
       const id = body['id'] as string | undefined
       const made = await req.db.transaction((tx) =>
@@ -107,6 +118,7 @@ export const imageRoutes = [
     path: '/images/:id',
     policy: 'get_image',
     target: imageOf,
+    policyTarget: aboutImage,
     handle: async (req, found) => showImage(found, req.view),
   }),
   route({
@@ -116,6 +128,7 @@ export const imageRoutes = [
     accepts: [patchType, oldPatchType],
     body: PatchImage,
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, found) {
       const type = req.headers['content-type']?.split(';')[0]
       if (type !== patchType && type !== oldPatchType)
@@ -129,6 +142,7 @@ export const imageRoutes = [
     path: '/images/:id',
     policy: 'delete_image',
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, found) {
       await req.db.transaction((tx) => deleteImage(tx, found.id, req.origin))
     },
@@ -139,6 +153,7 @@ export const imageRoutes = [
     policy: 'upload_image',
     stream: true,
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, found) {
       requireFormats(found)
       await uploadImage(req.world, found, requireBytes(req))
@@ -147,9 +162,10 @@ export const imageRoutes = [
   route({
     method: 'PUT',
     path: '/images/:id/stage',
-    policy: 'stage_image',
+    policy: 'modify_image',
     stream: true,
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, found) {
       await stageImage(req.world, found, requireBytes(req))
     },
@@ -157,9 +173,10 @@ export const imageRoutes = [
   route({
     method: 'POST',
     path: '/images/:id/import',
-    policy: 'import_image',
+    policy: 'modify_image',
     body: Type.Object({ method: Type.Object({ name: Type.String() }) }),
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, found) {
       const { name } = req.body.method
       if (name !== 'glance-direct') invalid(`Unknown import method '${name}': this cloud offers glance-direct.`)
@@ -178,6 +195,7 @@ export const imageRoutes = [
     path: '/images/:id/file',
     policy: 'download_image',
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, found) {
       if (found.status === 'deactivated' && !req.actor.isAdmin)
         forbidden('The requested image has been deactivated. Image data download is forbidden.')
@@ -203,6 +221,7 @@ export const imageRoutes = [
     path: '/images/:id/tags/:tag',
     policy: 'modify_image',
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, found) {
       const tag = req.params['tag'] ?? ''
       if (tag.length > 255) invalid('A tag must have 1 to 255 characters.')
@@ -214,6 +233,7 @@ export const imageRoutes = [
     path: '/images/:id/tags/:tag',
     policy: 'modify_image',
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, found) {
       const tag = req.params['tag'] ?? ''
       if (!found.tags.includes(tag)) notFound('Tag', tag)
@@ -226,6 +246,7 @@ export const imageRoutes = [
       path: `/images/:id/actions/${verb}`,
       policy: verb,
       target: imageOf,
+      policyTarget: aboutImage,
       async handle(req, found) {
         await req.db.transaction((tx) => enterStatus(tx, found.id, verb === 'deactivate' ? 'deactivated' : 'active'))
       },
@@ -234,8 +255,9 @@ export const imageRoutes = [
   route({
     method: 'GET',
     path: '/images/:id/tasks',
-    policy: 'get_task',
+    policy: 'get_image',
     target: imageOf,
+    policyTarget: aboutImage,
     handle: async ({ db }, found) => ({ tasks: (await importsOf(db, found.id)).map(showImport) }),
   }),
 ]

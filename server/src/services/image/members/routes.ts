@@ -5,6 +5,7 @@ import { type Request, route } from '#lib/http/route.ts'
 import { view } from '#lib/view.ts'
 import type { Image, ImageMember } from '../images/model.ts'
 import { imageOf } from '../images/routes.ts'
+import { aboutImage } from '../policy.ts'
 import { addMember, getMember, listMembers, removeMember, setMemberStatus } from './model.ts'
 
 const memberView = view<ImageMember>(['member', 'members'], {
@@ -28,6 +29,7 @@ export const memberRoutes = [
     policy: 'add_member',
     body: Type.Object({ member: Type.String({ minLength: 1, maxLength: 255 }) }),
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, image) {
       requireShared(image)
       return memberView.item(await req.db.transaction((tx) => addMember(tx, image.id, req.body.member)), req.view)
@@ -38,6 +40,7 @@ export const memberRoutes = [
     path: '/images/:id/members',
     policy: 'get_members',
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, image) {
       if (image.visibility !== 'shared') notFound('Members of image', image.id)
       const all = await listMembers(req.db, image.id)
@@ -51,6 +54,7 @@ export const memberRoutes = [
     path: '/images/:id/members/:member',
     policy: 'get_member',
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, image) {
       const member = req.params['member'] ?? ''
       if (!isOwner(req, image) && member !== req.actor.projectId) notFound('Member', member)
@@ -63,12 +67,11 @@ export const memberRoutes = [
     policy: 'modify_member',
     body: Type.Object({ status: Type.Enum(['pending', 'accepted', 'rejected']) }),
     target: imageOf,
+    // whether to take an image is for the one it is offered to, not for its owner
+    policyTarget: (image, req) => ({ ...aboutImage(image, req), member_id: req.params['member'] }),
     async handle(req, image) {
       const member = req.params['member'] ?? ''
       requireShared(image)
-      // whether to take an image is for the one it is offered to, not for its owner
-      if (member !== req.actor.projectId && !req.actor.isAdmin)
-        forbidden('Only the member itself may change its status.')
       return memberView.item(
         await req.db.transaction((tx) => setMemberStatus(tx, image.id, member, req.body.status)),
         req.view,
@@ -80,6 +83,7 @@ export const memberRoutes = [
     path: '/images/:id/members/:member',
     policy: 'delete_member',
     target: imageOf,
+    policyTarget: aboutImage,
     async handle(req, image) {
       requireShared(image)
       await req.db.transaction((tx) => removeMember(tx, image.id, req.params['member'] ?? ''))

@@ -90,7 +90,7 @@ const listRoutes = [
       route({
         method: 'DELETE',
         path: `${inNamespace}/${plural}`,
-        policy: `delete_metadef_${kind}`,
+        policy: kind === 'tag' ? 'delete_metadef_tags' : 'delete_metadef_namespace',
         target: namespaceOf,
         policyTarget: ownerTarget,
         async handle({ db }, row) {
@@ -100,7 +100,7 @@ const listRoutes = [
       route({
         method: 'DELETE',
         path: `${inNamespace}/${plural}/:name`,
-        policy: `delete_metadef_${kind}`,
+        policy: kind === 'property' ? 'remove_metadef_property' : `delete_metadef_${kind}`,
         target: namespaceOf,
         policyTarget: ownerTarget,
         async handle({ db, params }, row) {

@@ -5,4 +5,7 @@ import { getNamespace } from './model.ts'
 export const namespaces = '/metadefs/namespaces'
 export const inNamespace = `${namespaces}/:namespace`
 export const namespaceOf = (req: Request) => getNamespace(req.db, req.region, req.params['namespace'] ?? '', req.actor)
-export const ownerTarget = ({ owner }: { owner: string }) => ({ project_id: owner })
+export const ownerTarget = ({ owner, visibility }: { owner: string; visibility: string }) => ({
+  project_id: owner,
+  visibility,
+})

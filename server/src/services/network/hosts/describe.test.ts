@@ -43,7 +43,7 @@ async function setting(cloud: TestCloud) {
         requested: 'auto',
         securityGroups: [],
         availabilityZone: 'nova',
-        actor: { projectId, isAdmin: false },
+        actor: { projectId, isAdmin: false, attachesExternal: false },
         ...wish,
       })
       await bindPorts(tx, at, serverId, host)

@@ -5,7 +5,7 @@ import { isUuid } from '#lib/id.ts'
 import { requireQuota } from '#lib/quota.ts'
 import type { Asker, At } from '../at.ts'
 import { type Network, network, port, type Port, type PortRow, securityGroup } from '../model.ts'
-import { getNetwork, networksOf, subnetsOf } from '../networks/model.ts'
+import { getNetwork, isSharedWith, networksOf, subnetsOf } from '../networks/model.ts'
 import { createPort } from '../ports/create.ts'
 import { withFixedIps } from '../ports/model.ts'
 import { ensureDefaultGroup } from '../security-groups/default.ts'
@@ -18,6 +18,10 @@ export interface NicWish {
   fixedIp?: string | undefined
   tag?: string | undefined
 }
+/** Who asks for NICs; `attachesExternal`: also on external networks that are not shared with the project. */
+export interface NicAsker extends Asker {
+  attachesExternal: boolean
+}
 export interface ServerPortsWish {
   projectId: string
   serverId: string
@@ -29,7 +33,7 @@ export interface ServerPortsWish {
   securityGroups: readonly string[]
   /** For the device owner `compute:<zone>`. */
   availabilityZone: string
-  actor: Asker
+  actor: NicAsker
 }
 
 /**
@@ -97,7 +101,7 @@ async function makePort(
 }
 
 /** A network that the project's servers may use. */
-export async function requireNetwork(tx: Tx, at: At, id: string, actor: Asker): Promise<Network> {
+export async function requireNetwork(tx: Tx, at: At, id: string, actor: NicAsker): Promise<Network> {
   const on = isUuid(id)
     ? await getNetwork(tx, at.region, id, actor).catch((error: unknown) => {
         if (error instanceof Fault && error.kind === 'notFound') return undefined
@@ -105,7 +109,7 @@ export async function requireNetwork(tx: Tx, at: At, id: string, actor: Asker): 
       })
     : undefined
   if (!on) return invalid(`Network ${id} could not be found.`, { code: 'NetworkNotFound' })
-  if (on.external && !on.shared && !actor.isAdmin)
+  if (on.external && !actor.attachesExternal && !(await isSharedWith(tx, on, actor.projectId)))
     forbidden(`It is not allowed to create an interface on external network ${id}.`, {
       code: 'ExternalNetworkAttachForbidden',
     })

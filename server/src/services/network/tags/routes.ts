@@ -43,19 +43,19 @@ interface Found {
 }
 
 // a column in what is selected stands there without its table, and would be taken for one of the inner query
-const full = (column: PgColumn) => sql`${column.table}.${sql.identifier(column.name)}`
+const full = (table: PgTable, column: PgColumn) => sql`${table}.${sql.identifier(column.name)}`
 
 async function find(req: Request, kind: Tagged, asker: Asker): Promise<Found> {
   const { table, noun, seen, networkId } = kind
   const id = req.params['id']!
   const on = sql`(select json_build_object('projectId', n.project_id, 'external', n.external) from network n
-    where n.id = ${full(networkId ?? table.id)})`
+    where n.id = ${full(table, networkId ?? table.id)})`
   const [found] = await req.db
     .select({
       projectId: table.projectId,
       tags: table.tags,
       network: networkId ? on : sql`null`,
-      shared: granted(full(networkId ?? table.id), asker.projectId),
+      shared: granted(full(table, networkId ?? table.id), asker.projectId),
     })
     .from(table)
     .where(and(eq(table.region, req.region), eq(table.id, id), asker.isAdmin ? undefined : seen(asker.projectId)))
