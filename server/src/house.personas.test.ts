@@ -29,6 +29,11 @@ const elsewhere = {
 } as const
 const isElsewhere = (who: Body): who is keyof typeof elsewhere => Object.hasOwn(elsewhere, who)
 
+const theirPeople = [
+  ['identity/users', '30000000000000000000000000000000'],
+  ['identity/projects', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'],
+] as const
+
 interface Door {
   name: string
   method: Method
@@ -79,6 +84,15 @@ async function furnishedCloud(): Promise<{ cloud: TestCloud; owned: Map<string, 
   })
   const pool = { name: 'theirs', prefixes: ['10.45.0.0/16'] }
   await make('network/subnetpools', `${network}/subnetpools`, { subnetpool: pool })
+  const rbac = {
+    object_type: 'network',
+    object_id: networkId,
+    action: 'access_as_shared',
+    target_tenant: 'f'.repeat(32),
+  }
+  await make('network/rbac-policies', `${network}/rbac-policies`, { rbac_policy: rbac })
+  const label = { metering_label: { name: 'theirs' } }
+  await make('network/metering-labels', `${network}/metering/metering-labels`, label, cloud.as('manager'))
   await make('image/images', '/image/v2/images', { name: 'theirs', visibility: 'private' })
   await make('compute/os-server-groups', '/compute/v2.1/os-server-groups', {
     server_group: { name: 'theirs', policies: ['affinity'] },
@@ -92,6 +106,9 @@ async function furnishedCloud(): Promise<{ cloud: TestCloud; owned: Map<string, 
   await cloud.runTasks()
   const blob = { credential: { type: 'cert', blob: '{}', user_id: member.userId, project_id: member.projectId } }
   await make('identity/credentials', '/identity/v3/credentials', blob, admin)
+  await make('identity/groups', '/identity/v3/groups', { group: { name: 'theirs', domain_id: 'default' } }, admin)
+  const credentials = `/identity/v3/users/${member.userId}/application_credentials`
+  await make('identity/application_credentials', credentials, { application_credential: { name: 'theirs' } })
   const container = `AUTH_${member.projectId}/theirs`
   assert.equal((await member.call('PUT', `/object-store/v1/${container}`)).status, 201)
   owned.set('object-store/v1', container)
@@ -231,12 +248,62 @@ test('no list that a member of another project reads has anything of the team', 
   assert.deepEqual(named(seen), [])
 })
 
-for (const who of ['reader', 'observer', 'service'] as const)
-  test(`a ${who} changes nothing of the team`, () => {
-    const wrong = tourBy(who).tried.filter(
+// What is the team's and stands in lists of those whose role is elsewhere. Services plug guests into networks; the system's
+// readers see whoever there is and what they may sign in with; a domain's manager sees its people.
+const people = {
+  'identity GET /v3/groups': ['identity/groups'],
+  'identity GET /v3/projects': ['identity/projects'],
+  'identity GET /v3/role_assignments': ['identity/projects', 'identity/users'],
+  'identity GET /v3/users': ['identity/users'],
+}
+const foundInLists = {
+  service: {
+    'network GET /v2.0/network-ip-availabilities': ['identity/projects', 'network/networks', 'network/subnets'],
+    'network GET /v2.0/networks': ['identity/projects', 'network/networks', 'network/subnets'],
+    'network GET /v2.0/ports': [
+      'compute/servers',
+      'identity/projects',
+      'network/networks',
+      'network/ports',
+      'network/subnets',
+    ],
+    'network GET /v2.0/subnets': ['identity/projects', 'network/networks', 'network/subnets'],
+  },
+  observer: {
+    ...people,
+    'identity GET /v3/credentials': ['identity/credentials', 'identity/projects', 'identity/users'],
+    'identity GET /v3/users/:userId/application_credentials': ['identity/application_credentials'],
+  },
+  steward: people,
+}
+for (const [who, expected] of Object.entries(foundInLists))
+  test(`the lists that a ${who} reads have what they should of the team, and nothing else`, () => {
+    const { tried, owned } = tourBy(who as keyof typeof foundInLists)
+    const found: Record<string, string[]> = {}
+    for (const { door, status, text } of tried) {
+      if (status >= 300 || door.method !== 'GET' || door.isTheirs) continue
+      // below what the path names, that is in the links of everything
+      const isBelow = door.name.includes('/:')
+      const ids = new Map([...(isBelow ? [] : theirPeople), ...[...owned].toReversed()].map(([key, id]) => [id, key]))
+      const kinds = [...ids].flatMap(([id, key]) => (text.includes(id) ? key : []))
+      if (kinds.length > 0) found[door.name] = kinds.toSorted()
+    }
+    assert.deepEqual(found, expected)
+  })
+
+// Services do with ports what their guests need; a domain's manager decides who is in its groups, and of them.
+const changes = {
+  reader: [],
+  observer: [],
+  service: ['network PUT /v2.0/ports/:id: 200', 'network DELETE /v2.0/ports/:id: 204'],
+  steward: ['identity PUT /v3/groups/:id/users/:userId: 204', 'identity DELETE /v3/groups/:id: 204'],
+}
+for (const [who, expected] of Object.entries(changes))
+  test(`a ${who} changes of the team ${expected.length === 0 ? 'nothing' : 'only what they are for'}`, () => {
+    const done = tourBy(who as keyof typeof changes).tried.filter(
       (each) => isDone(each) && each.door.isTheirs && !readingMethods.includes(each.door.method),
     )
-    assert.deepEqual(named(wrong), [])
+    assert.deepEqual(named(done), expected)
   })
 
 test('nothing that anybody tries makes a 500', () => {
