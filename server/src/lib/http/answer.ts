@@ -1,12 +1,13 @@
 // Writes what a request is answered: a reply, a bare one, or a fault in its service's envelope.
 import { randomUUID } from 'node:crypto'
-import type { OutgoingHttpHeaders } from 'node:http'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { pipeline, type Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { type Config, publicUrl } from '#lib/config.ts'
 import { Fault } from '#lib/fault.ts'
 import type { Service } from '#lib/http/route.ts'
 import { statusOf } from '#lib/http/status.ts'
+import type { Pieces } from '#lib/pieces.ts'
 
 export function send(res: FastifyReply, status: number, content: unknown): FastifyReply {
   res.code(status)
@@ -27,16 +28,40 @@ export function sendBare(
   res.hijack()
   const out = res.raw
   out.writeHead(status, { ...own, ...headers })
-  if (isReadable(content)) {
-    // when the source fails the client must see it: the connection ends before the length that was promised
-    pipeline(content, out, () => {})
-  } else if (content === undefined) out.end()
+  // when the source fails the client must see it: the connection ends before the length that was promised
+  if (isReadable(content)) pipeline(content, out, () => {})
+  else if (isPieces(content)) void sendPieces(content, out)
+  else if (content === undefined) out.end()
   else out.end(content)
   return res
 }
 
 function isReadable(content: unknown): content is Readable {
   return typeof (content as Readable | null)?.pipe === 'function'
+}
+
+export function isPieces(content: unknown): content is Pieces {
+  return typeof content === 'object' && content !== null && Symbol.asyncIterator in content
+}
+
+/**
+ * Sends one piece after the other, each when the one before is in the kernel's hands. Never rejects: when the source fails the
+ * connection ends, when the client goes the source is closed.
+ */
+export async function sendPieces(pieces: Pieces, out: ServerResponse): Promise<void> {
+  let stop: ((because: Error) => void) | undefined
+  out.once('close', () => stop?.(new Error('the client went away')))
+  const write = (piece: Buffer) =>
+    new Promise<void>((resolve, reject) => {
+      stop = reject
+      out.write(piece, (error) => (error ? reject(error) : resolve()))
+    })
+  try {
+    for await (const piece of pieces) await write(piece)
+    out.end()
+  } catch {
+    out.destroy()
+  }
 }
 
 const internal = new Fault('unavailable', 'An unexpected error prevented the server from fulfilling your request.')

@@ -6,10 +6,8 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Config } from '#lib/config.ts'
 import { Fault } from '#lib/fault.ts'
+import { piecesOf } from '#lib/pieces.ts'
 import { type Found, headBytes, inspect } from './format.ts'
-
-// Not imported: see lib/http/status.ts.
-const { IncomingMessage } = process.getBuiltinModule('node:http')
 
 export interface Stored {
   size: number
@@ -56,11 +54,9 @@ export async function putImage(
   try {
     const to = await open(part, 'w', 0o640)
     try {
-      // not `data` itself, which a failure would destroy with the rest unread
-      for await (const chunks of batches(data.iterator({ destroyOnReturn: false }))) {
-        for (const chunk of chunks) take(chunk)
-        await writeWhole(to, chunks)
-        if (data instanceof IncomingMessage) for (const chunk of chunks) giveBack(chunk)
+      for await (const piece of piecesOf(data)) {
+        take(piece)
+        await writeWhole(to, piece)
       }
       if (!found) look()
       await to.sync()
@@ -79,36 +75,9 @@ export async function putImage(
   return { size, checksum: md5.digest('hex'), sha512: sha512.digest('hex'), found: found! }
 }
 
-const batchBytes = 1 << 20
-
-/** As many chunks as make a write worth its while. */
-async function* batches(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer[]> {
-  let batch: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of source) {
-    batch.push(chunk)
-    bytes += chunk.length
-    if (bytes < batchBytes) continue
-    yield batch
-    batch = []
-    bytes = 0
-  }
-  if (batch.length > 0) yield batch
-}
-
-async function writeWhole(to: FileHandle, chunks: Buffer[]): Promise<void> {
-  const bytes = chunks.reduce((sum, { length }) => sum + length, 0)
-  const { bytesWritten } = await to.writev(chunks)
-  // a disk that is nearly full takes a part; what it says to the rest is the reason
-  for (let at = bytesWritten; at < bytes;) at += (await to.write(Buffer.concat(chunks), at)).bytesWritten
-}
-
-/**
- * Frees a chunk that came from a socket, so that nobody else has it, and that nobody reads any more. V8 would only do so
- * when some 30 MB have gathered, which then stay with the process in pieces.
- */
-function giveBack({ buffer, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
+/** A disk that is nearly full takes a part; what it says to the rest is the reason. */
+async function writeWhole(to: FileHandle, piece: Buffer): Promise<void> {
+  for (let at = 0; at < piece.length;) at += (await to.write(piece, at)).bytesWritten
 }
 
 /** The bytes from `start` to `end` (inclusive), or all. Throws notFound when the file is not there. */

@@ -4,8 +4,8 @@
 import { crc32 } from 'node:zlib'
 import { BlobCorrupt } from './contract.ts'
 
-const blockBytes = 65_536
-const sumBytes = 4
+export const blockBytes = 65_536
+export const sumBytes = 4
 export const storedBlock = blockBytes + sumBytes
 
 /** Bytes of the blob, of the bytes stored for it. */
@@ -68,19 +68,23 @@ export function intoBlocks(id: string): Blocks {
   }
 }
 
+/** Whether this is what was stored with that sum as block number `index`. */
+export function isBlock(id: string, data: Buffer, sum: number, index: number, isLast: boolean): boolean {
+  return sealed(crc32(data, crc32(id)), index, isLast) === sum
+}
+
 /**
  * The blob's bytes in `stored`, which is whole blocks from number `first` on, and is overwritten. `isEnd`: the last of
  * them is the blob's last one. Throws BlobCorrupt.
  */
 export function outOfBlocks(id: string, stored: Buffer, first: number, isEnd: boolean): Buffer {
-  const seed = crc32(id)
   let to = 0
   for (let [at, index] = [0, first]; at < stored.length; index++) {
     const next = Math.min(at + storedBlock, stored.length)
     if (next - at < sumBytes) throw new BlobCorrupt(id)
     const data = stored.subarray(at, next - sumBytes)
-    const sum = sealed(crc32(data, seed), index, isEnd && next === stored.length)
-    if (sum !== stored.readUInt32LE(next - sumBytes)) throw new BlobCorrupt(id)
+    if (!isBlock(id, data, stored.readUInt32LE(next - sumBytes), index, isEnd && next === stored.length))
+      throw new BlobCorrupt(id)
     if (to !== at) stored.copyWithin(to, at, next - sumBytes)
     to += data.length
     at = next

@@ -2,13 +2,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
-import { buffer } from 'node:stream/consumers'
 import { newId } from '#lib/id.ts'
+import { allOf, lent } from '#lib/testing/pieces.ts'
 import { type Backend, BlobMissing } from './contract.ts'
-
-async function* pieces(data: Buffer, size: number): AsyncIterable<Buffer> {
-  for (let at = 0; at < data.length; at += size) yield data.subarray(at, at + size)
-}
 
 async function ids(backend: Backend): Promise<string[]> {
   const found: string[] = []
@@ -21,8 +17,8 @@ export function backendConformance(name: string, make: (t: TestContext) => Promi
     const backend = await make(t)
     for (const size of [0, 1, 65_535, 65_536, 65_537, 131_072, 1 << 20, 9_000_001]) {
       const [id, data] = [newId(), randomBytes(size)]
-      assert.deepEqual(await backend.write(id, pieces(data, 65_537)), { size })
-      assert.ok(data.equals(await buffer(await backend.read(id))))
+      assert.deepEqual(await backend.write(id, lent(data, 65_537)), { size })
+      assert.ok(data.equals(await allOf(await backend.read(id))))
       if (size < 10) continue
       for (const [start, end] of [
         [0, 0],
@@ -31,7 +27,7 @@ export function backendConformance(name: string, make: (t: TestContext) => Promi
         [1000, 60_000],
         [size >> 1, size - 2],
       ] as const)
-        assert.ok(data.subarray(start, end + 1).equals(await buffer(await backend.read(id, { start, end }))))
+        assert.ok(data.subarray(start, end + 1).equals(await allOf(await backend.read(id, { start, end }))))
     }
   })
 
@@ -51,7 +47,7 @@ export function backendConformance(name: string, make: (t: TestContext) => Promi
   test(`${name}: a check of what is there finds it whole, of what is not, missing`, async (t) => {
     const backend = await make(t)
     const id = newId()
-    await backend.write(id, pieces(randomBytes(200_000), 70_000))
+    await backend.write(id, lent(randomBytes(200_000), 70_000))
     for (const deep of [true, false])
       assert.deepEqual(await backend.check(id, { deep }), { state: 'whole', repaired: 0 })
     assert.deepEqual(await backend.check(newId(), { deep: true }), { state: 'missing', repaired: 0 })
@@ -65,8 +61,8 @@ export function backendConformance(name: string, make: (t: TestContext) => Promi
     await Promise.all(
       Array.from({ length: 12 }, async (_, n) => {
         const [id, data] = [newId(), randomBytes(150_000 * n + 1)]
-        await backend.write(id, pieces(data, 30_000 + n))
-        assert.ok(data.equals(await buffer(await backend.read(id))))
+        await backend.write(id, lent(data, 30_000 + n))
+        assert.ok(data.equals(await allOf(await backend.read(id))))
       }),
     )
   })
@@ -74,7 +70,7 @@ export function backendConformance(name: string, make: (t: TestContext) => Promi
   test(`${name}: what is removed is gone, twice`, async (t) => {
     const backend = await make(t)
     const id = newId()
-    await backend.write(id, pieces(Buffer.from('abc'), 1))
+    await backend.write(id, lent(Buffer.from('abc'), 1))
     assert.deepEqual(await ids(backend), [id])
     await backend.remove(id)
     await backend.remove(id)
@@ -85,9 +81,9 @@ export function backendConformance(name: string, make: (t: TestContext) => Promi
   test(`${name}: who reads while it is removed reads to the end`, async (t) => {
     const backend = await make(t)
     const [id, data] = [newId(), randomBytes(5_000_000)]
-    await backend.write(id, pieces(data, 1 << 20))
+    await backend.write(id, lent(data, 1 << 20))
     const reading = await backend.read(id)
     await backend.remove(id)
-    assert.ok(data.equals(await buffer(reading)))
+    assert.ok(data.equals(await allOf(reading)))
   })
 }

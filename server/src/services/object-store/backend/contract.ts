@@ -1,5 +1,5 @@
 // What a place for bytes must do. `conformance.ts` is the contract as tests; every backend passes it.
-import type { Readable } from 'node:stream'
+import type { Pieces } from '#lib/pieces.ts'
 
 export interface BlobInfo {
   id: string
@@ -24,16 +24,16 @@ export interface Checked {
 export interface Backend {
   readonly name: string
   /**
-   * Takes the bytes in order; when it returns they are durable, in as many copies as the backend promises, and can be
+   * Takes the bytes in order, each piece done with when it asks for the next one; when it returns they are durable, in as many copies as the backend promises, and can be
    * read; before that nobody sees any of them. When it throws (or `data` does) nothing is left. Throws overQuota with code
    * '507' when there is no room, unavailable when the place does not answer.
    */
   write(id: string, data: AsyncIterable<Buffer>): Promise<{ size: number }>
   /**
-   * Bytes `start` to `end`, both inclusive; all of them without a range. Every byte was verified before it is given; one
-   * that cannot be had right destroys the stream. Throws BlobMissing or BlobCorrupt before the first byte.
+   * Bytes `start` to `end`, both inclusive; all of them without a range. Every byte was verified before it is given; where one
+   * cannot be had right the pieces end with an error. Throws BlobMissing or BlobCorrupt before the first byte.
    */
-  read(id: string, range?: { start: number; end: number }): Promise<Readable>
+  read(id: string, range?: { start: number; end: number }): Promise<Pieces>
   /** That it is gone already is fine. */
   remove(id: string): Promise<void>
   /** Every finished blob, whosever it is. */

@@ -1,5 +1,5 @@
 // The bytes of an object for another one: shared where both may have the same data key, else read and encrypted anew.
-import { Readable } from 'node:stream'
+import { inTurn } from '#lib/pieces.ts'
 import type { World } from '#lib/world.ts'
 import type { Whose } from '../containers.ts'
 import type { StoredObject } from '../model.ts'
@@ -34,14 +34,13 @@ export async function copyBytes(
     const same = await inSameWay(world, object, whose, wish)
     if (same) return { bytes: same, shared: same.extents !== null }
   }
-  const opened = await readBytes(world, object, 0, object.size - 1, customerKey)
-  const sealing = await startSealing(world, whose, wish).catch((error: unknown) => {
-    if (!Buffer.isBuffer(opened)) opened.destroy()
+  const opened = inTurn(await readBytes(world, object, 0, object.size - 1, customerKey))
+  const sealing = await startSealing(world, whose, wish).catch(async (error: unknown) => {
+    await opened.return()
     throw error
   })
-  const data = (Buffer.isBuffer(opened) ? [opened] : opened) as AsyncIterable<Buffer>
   return {
-    bytes: await receive(world, Readable.from(data), {
+    bytes: await receive(world, opened, {
       ...options,
       sealing: sealing && { ...sealing, opaqueEtag: sealing.opaqueEtag && !plainEtag },
     }),

@@ -4,9 +4,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { buffer } from 'node:stream/consumers'
 import { eq, sql } from '#lib/db.ts'
 import { type TestCloud, testCloud } from '#lib/testing/cloud.ts'
+import { allOf } from '#lib/testing/pieces.ts'
 import { findContainer } from '../containers.ts'
 import { findObject, readBytes } from '../store/read.ts'
 import { collectGarbage } from '../sweep.ts'
@@ -188,7 +188,7 @@ test('copies between all ways to encrypt have the same bytes and share them only
         const may = i === j && to.wish.mode !== 'sse-c' && body === big
         assert.equal(shared, may, `${from.wish.mode} to ${to.wish.mode}`)
         const read = await readBytes(world, { ...plain, ...bytes }, 0, body.length - 1, to.customerKey)
-        assert.ok(body.equals(Buffer.isBuffer(read) ? read : await buffer(read)))
+        assert.ok(body.equals(Buffer.isBuffer(read) ? read : await allOf(read)))
         if (bytes.sealed?.mode === 'sse-kms' && j === 3) assert.equal(bytes.sealed.keyId, keyId)
       }
     }

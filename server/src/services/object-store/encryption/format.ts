@@ -18,6 +18,7 @@
 // - A key seals once: the salt is drawn when the sealing begins. So nonces may be counted and never collide.
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { bug } from '#lib/fault.ts'
+import { borrow, free, giveBack } from '#lib/slab.ts'
 
 const segmentBytes = 64 * 1024
 const tagBytes = 16
@@ -63,53 +64,65 @@ function nonceOf(segment: number, isLast: boolean): Buffer {
   return nonce
 }
 
-function sealSegment(key: SegmentKey, pieces: readonly Buffer[], segment: number, isLast: boolean): Buffer {
+function sealSegment(key: SegmentKey, plain: Buffer, segment: number, isLast: boolean): [Buffer, Buffer] {
   const cipher = createCipheriv('aes-256-gcm', key, nonceOf(segment, isLast))
-  const ciphertext = pieces.map((piece) => cipher.update(piece))
+  const ciphertext = cipher.update(plain)
   cipher.final()
-  const sealed = Buffer.concat([...ciphertext, cipher.getAuthTag()])
-  for (const piece of ciphertext) free(piece)
-  return sealed
-}
-
-// Memory outside the heap makes the collector run, and that goes through all of the heap: what nobody else has seen is given
-// back at once. (A piece of a shared pool stays.)
-function free(buffer: Buffer): void {
-  const memory = buffer.buffer
-  if (memory instanceof ArrayBuffer && memory.byteLength === buffer.length && buffer.length >= 4096) memory.transfer(0)
+  return [ciphertext, cipher.getAuthTag()]
 }
 
 /** Seals bytes as they pass; holds one segment, for whether it is the last is known when the next byte comes or none. */
-export async function* sealSegments(plain: AsyncIterable<Buffer>, key: SegmentKey): AsyncGenerator<Buffer> {
-  let held: Buffer[] = []
-  let heldBytes = 0
-  let segment = 0
-  for await (let chunk of plain) {
-    while (chunk.length > 0) {
-      if (heldBytes === segmentBytes) {
-        yield sealSegment(key, held, segment++, false)
-        held = []
-        heldBytes = 0
-      }
-      const piece = chunk.subarray(0, segmentBytes - heldBytes)
-      // a sender of single bytes must not make thousands of them wait here
-      if (held.length === 64) held = [Buffer.concat(held)]
-      held.push(piece)
-      heldBytes += piece.length
-      chunk = chunk.subarray(piece.length)
+export async function* sealSegments(plain: AsyncIterable<Buffer>, key: SegmentKey): AsyncGenerator<Buffer, undefined> {
+  const [slab, held] = [borrow(), Buffer.allocUnsafeSlow(segmentBytes)]
+  let [size, heldBytes, segment] = [0, 0, 0]
+  const seal = (bytes: Buffer, isLast: boolean) => {
+    for (const sealed of sealSegment(key, bytes, segment++, isLast)) {
+      slab.set(sealed, size)
+      size += sealed.length
+      free(sealed)
     }
   }
-  yield sealSegment(key, held, segment, true)
+  try {
+    for await (let piece of plain) {
+      while (piece.length > 0) {
+        if (size + sealedSegmentBytes > slab.length) {
+          yield slab.subarray(0, size)
+          size = 0
+        }
+        if (heldBytes === segmentBytes) {
+          seal(held, false)
+          heldBytes = 0
+        } else if (heldBytes === 0 && piece.length > segmentBytes) {
+          seal(piece.subarray(0, segmentBytes), false)
+          piece = piece.subarray(segmentBytes)
+        } else {
+          const part = piece.subarray(0, segmentBytes - heldBytes)
+          held.set(part, heldBytes)
+          heldBytes += part.length
+          piece = piece.subarray(part.length)
+        }
+      }
+    }
+    if (size + sealedSegmentBytes > slab.length) {
+      yield slab.subarray(0, size)
+      size = 0
+    }
+    seal(held.subarray(0, heldBytes), true)
+    yield slab.subarray(0, size)
+  } finally {
+    giveBack(slab)
+    free(held)
+  }
 }
 
 /** All at once, for what is no longer than a segment. */
 export function sealSingle(plain: Buffer, key: SegmentKey): Buffer {
   if (plain.length > segmentBytes) bug('more than a segment')
-  return sealSegment(key, [plain], 0, true)
+  return Buffer.concat(sealSegment(key, plain, 0, true))
 }
 /** Throws Tampered. */
 export function openSingle(sealed: Buffer, key: SegmentKey): Buffer {
-  return openSegment(key, [sealed], 0, true)
+  return openSegment(key, sealed, 0, true)
 }
 
 /** Where the sealed bytes of a range of the plaintext lie: whole segments. `size`: of the plaintext. */
@@ -127,34 +140,50 @@ export async function* openSegments(
   key: SegmentKey,
   size: number,
   { start, end }: ByteRange,
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<Buffer, undefined> {
   const lastOfAll = segmentsOf(size) - 1
-  let segment = Math.floor(start / segmentBytes)
-  const lastWanted = Math.max(Math.floor(end / segmentBytes), segment) // of no bytes there is a segment too
-  let held: Buffer[] = []
-  let heldBytes = 0
-  for await (let chunk of sealed) {
-    while (chunk.length > 0) {
-      if (segment > lastWanted) throw new Tampered('there is more than was written')
-      const wanted = segment === lastOfAll ? sealedSize(size) - segment * sealedSegmentBytes : sealedSegmentBytes
-      const piece = chunk.subarray(0, wanted - heldBytes)
-      held.push(piece)
-      heldBytes += piece.length
-      chunk = chunk.subarray(piece.length)
-      if (heldBytes < wanted) continue
-      const plain = openSegment(key, held, segment, segment === lastOfAll)
-      const at = segment * segmentBytes
-      yield plain.subarray(Math.max(start - at, 0), Math.min(end - at + 1, plain.length))
-      segment++
-      held = []
-      heldBytes = 0
-    }
+  const first = Math.floor(start / segmentBytes)
+  const lastWanted = Math.max(Math.floor(end / segmentBytes), first) // of no bytes there is a segment too
+  const [slab, held] = [borrow(), Buffer.allocUnsafeSlow(sealedSegmentBytes)]
+  let [given, heldBytes, segment] = [0, 0, first]
+  const open = (bytes: Buffer) => {
+    const plain = openSegment(key, bytes, segment, segment === lastOfAll)
+    const at = segment++ * segmentBytes
+    const wanted = plain.subarray(Math.max(start - at, 0), Math.min(end - at + 1, plain.length))
+    slab.set(wanted, given)
+    given += wanted.length
+    free(plain)
   }
-  if (segment <= lastWanted) throw new Tampered('the end is missing')
+  try {
+    for await (let piece of sealed) {
+      while (piece.length > 0) {
+        if (segment > lastWanted) throw new Tampered('there is more than was written')
+        if (given + segmentBytes > slab.length) {
+          yield slab.subarray(0, given)
+          given = 0
+        }
+        const wanted = segment === lastOfAll ? sealedSize(size) - segment * sealedSegmentBytes : sealedSegmentBytes
+        const part = piece.subarray(0, wanted - heldBytes)
+        piece = piece.subarray(part.length)
+        if (part.length === wanted) open(part)
+        else {
+          held.set(part, heldBytes)
+          heldBytes += part.length
+          if (heldBytes < wanted) continue
+          open(held.subarray(0, wanted))
+          heldBytes = 0
+        }
+      }
+    }
+    if (segment <= lastWanted) throw new Tampered('the end is missing')
+    yield slab.subarray(0, given)
+  } finally {
+    giveBack(slab)
+    free(held)
+  }
 }
 
-function openSegment(key: SegmentKey, pieces: readonly Buffer[], segment: number, isLast: boolean): Buffer {
-  const sealed = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+function openSegment(key: SegmentKey, sealed: Buffer, segment: number, isLast: boolean): Buffer {
   if (sealed.length < tagBytes) throw new Tampered('the end is missing')
   const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(segment, isLast), { authTagLength: tagBytes })
   decipher.setAuthTag(sealed.subarray(-tagBytes))
@@ -163,8 +192,6 @@ function openSegment(key: SegmentKey, pieces: readonly Buffer[], segment: number
     decipher.final()
   } catch (error) {
     throw new Tampered(`segment ${segment}`, error)
-  } finally {
-    if (pieces.length > 1) free(sealed)
   }
   return plain
 }

@@ -1,11 +1,11 @@
 // What S3 answers: a status, headers, and XML or bytes.
-import type { Readable } from 'node:stream'
+import type { Pieces } from '#lib/pieces.ts'
 import { type Content, document } from './xml.ts'
 
 export interface Answer {
   status: number
   headers: Record<string, string>
-  body?: Buffer | string | Readable
+  body?: Buffer | string | Pieces
 }
 
 export function xmlAnswer(root: string, content: Content, headers: Record<string, string> = {}): Answer {

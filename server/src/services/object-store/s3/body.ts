@@ -1,6 +1,7 @@
 // The bytes of a request as they were meant: chunks undone, and held to what x-amz-content-sha256 says of them.
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { piecesOf } from '#lib/pieces.ts'
 import { type Signature, unsignedPayload } from './authenticate.ts'
 import { dechunk } from './chunked.ts'
 import { refuse } from './errors.ts'
@@ -53,8 +54,7 @@ export function makeBody(
     stream() {
       if (!begun && waits) res.writeContinue()
       begun = true
-      // who stops reading in the middle wants to answer all the same, so the connection has to stay
-      const bytes = raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+      const bytes = piecesOf(raw)
       if (chunked) {
         const trailer = (name: string, value: string) => void trailers.set(name, value)
         const signed = chunked.signed ? signature : undefined
@@ -111,7 +111,7 @@ export async function readSmall(
   for await (const chunk of body.stream()) {
     size += chunk.length
     if (size > mostBytes) tooLong()
-    chunks.push(chunk)
+    chunks.push(Buffer.from(chunk))
   }
   const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
   const expected = readMd5(header('content-md5'))

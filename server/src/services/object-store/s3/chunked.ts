@@ -78,8 +78,9 @@ function reader(data: AsyncIterable<Buffer>) {
   const source = data[Symbol.asyncIterator]()
   let rest: Buffer = Buffer.alloc(0)
   const more = async () => {
+    const begin = Buffer.from(rest) // of a line: its piece is over when the next one is asked for
     const got = await source.next()
-    if (!got.done) rest = rest.length === 0 ? got.value : Buffer.concat([rest, got.value])
+    if (!got.done) rest = begin.length === 0 ? got.value : Buffer.concat([begin, got.value])
     return !got.done
   }
   return {

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { pipeline, Readable } from 'node:stream'
 import { nobody } from '#lib/actor.ts'
 import { type Audit, isAudited } from '#lib/audit.ts'
 import { Fault } from '#lib/fault.ts'
+import { isPieces, sendPieces } from '#lib/http/answer.ts'
 import { faultOf } from '#lib/http/refusal.ts'
 import { observeRequest } from '#lib/metrics.ts'
 import { makeEnforcer, readOverrides } from '#lib/policy.ts'
@@ -110,6 +110,7 @@ async function serve(
     write(res, raw.method === 'HEAD', requestId, answer)
   } catch (error) {
     log.error({ err: error, request: requestId }, 'an S3 reply could not be written')
+    if (isPieces(answer.body)) void answer.body.return()
     res.destroy()
   }
   const seconds = Number(process.hrtime.bigint() - began) / 1e9
@@ -203,16 +204,12 @@ function write(res: ServerResponse, isHead: boolean, requestId: string, { status
   const content = typeof body === 'string' ? Buffer.from(body) : body
   const all: Record<string, string> = { 'x-amz-request-id': requestId, 'x-amz-id-2': hostId, ...headers }
   const bare = status === 204 || status === 304
-  if (!bare && all['Content-Length'] === undefined && !(content instanceof Readable))
+  if (!bare && all['Content-Length'] === undefined && !isPieces(content))
     all['Content-Length'] = String(content?.length ?? 0)
   res.writeHead(status, all)
-  if (content instanceof Readable) {
-    if (isHead || bare) {
-      content.destroy()
-      res.end()
-    }
-    // when the source fails the client must see it: the connection ends before the length that was promised
-    else pipeline(content, res, () => {})
-  } else if (isHead || bare || content === undefined) res.end()
+  if (isHead || bare || content === undefined) {
+    if (isPieces(content)) void content.return()
+    res.end()
+  } else if (isPieces(content)) void sendPieces(content, res)
   else res.end(content)
 }

@@ -129,8 +129,9 @@ export async function uploadPartCopy(request: ObjectRequest): Promise<Answer> {
   if (range.end - range.start + 1 > mostBytes) refuse('EntityTooLarge')
   await requireRoom(request, range.end - range.start + 1)
   const algorithm = algorithmOf(upload)
+  const options = await partOptions(request, upload)
   const received = await receive(world, await allOf(content, range), {
-    ...(await partOptions(request, upload)),
+    ...options,
     checksums: algorithm ? { [algorithm]: digestOf(algorithm) } : {},
   })
   const at = await keepPart(request, upload, number, received)

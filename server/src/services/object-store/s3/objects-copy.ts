@@ -1,4 +1,5 @@
 // CopyObject: the bytes are shared where they lie at a backend of the class that is wanted.
+import { inTurn, type Pieces } from '#lib/pieces.ts'
 import { copyBytes } from '../encryption/copy.ts'
 import type { StoredObject } from '../model.ts'
 import type { Received } from '../store/bytes.ts'
@@ -161,14 +162,6 @@ async function bytesFor(
   return { bytes, shared: false }
 }
 
-/** Bytes of some content, as a stream. */
-export async function allOf(
-  content: Content,
-  range = { start: 0, end: content.size - 1 },
-): Promise<AsyncIterable<Buffer>> {
-  const opened = await content.open(range)
-  if (!Buffer.isBuffer(opened)) return opened as AsyncIterable<Buffer>
-  return (async function* one() {
-    if (opened.length > 0) yield opened
-  })()
+export async function allOf(content: Content, range = { start: 0, end: content.size - 1 }): Promise<Pieces> {
+  return inTurn(await content.open(range))
 }

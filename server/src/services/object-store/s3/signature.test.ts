@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { nobody } from '#lib/actor.ts'
 import { Fault } from '#lib/fault.ts'
 import { authenticate, type Signature } from './authenticate.ts'
+import { allOf, lent } from '#lib/testing/pieces.ts'
 import { dechunk } from './chunked.ts'
 import { s3Cloud } from './testing.ts'
 
@@ -154,14 +155,10 @@ const chunkBody = (fill = 'a') =>
   ])
 
 async function undone(body: Buffer, pieces: number, found: Signature | undefined, trailers = false) {
-  const got: Buffer[] = []
   const seen: Record<string, string> = {}
-  async function* parts(): AsyncIterable<Buffer> {
-    for (let at = 0; at < body.length; at += pieces) yield body.subarray(at, at + pieces)
-  }
   const trailer = (name: string, value: string) => void (seen[name] = value)
-  for await (const part of dechunk(parts(), { signed: found, trailers, trailer })) got.push(part)
-  return { bytes: Buffer.concat(got), seen }
+  const bytes = await allOf(dechunk(lent(body, pieces), { signed: found, trailers, trailer }))
+  return { bytes, seen }
 }
 
 test("AWS's example of signed chunks, in pieces of any size, and what is not that", async () => {

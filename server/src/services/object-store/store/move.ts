@@ -24,7 +24,7 @@ export async function moveToClass(
   try {
     for (const extent of extents ?? []) {
       const blob = newId()
-      await backend.write(blob, (await backendOf(world, extent.backend).read(extent.blob)) as AsyncIterable<Buffer>)
+      await backend.write(blob, await backendOf(world, extent.backend).read(extent.blob))
       moved.push({ ...extent, blob, backend: backend.name })
     }
     const done = await world.db.transaction(async (tx) => {

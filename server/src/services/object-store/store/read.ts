@@ -1,7 +1,7 @@
 // Objects by name, and their bytes out.
-import { Readable } from 'node:stream'
 import { type Db, first, sql } from '#lib/db.ts'
 import { bug } from '#lib/fault.ts'
+import { begun, inTurn, type Pieces } from '#lib/pieces.ts'
 import type { World } from '#lib/world.ts'
 import { backendOf } from '../backends.ts'
 import { type ByteRange, openSegments, openSingle, sealedRange } from '../encryption/format.ts'
@@ -33,7 +33,7 @@ export async function readBytes(
   start: number,
   end: number,
   customerKey?: Buffer,
-): Promise<Buffer | Readable> {
+): Promise<Buffer | Pieces> {
   const dataKey = from.sealed && (await openDataKey(world, from.sealed, customerKey))
   if (from.size === 0 || end < start) return Buffer.alloc(0)
   if (from.data) {
@@ -49,20 +49,10 @@ export async function readBytes(
   }
   const [head, ...rest] = wanted
   if (!head) return bug('an object is longer than its extents')
-  const opened = await openPiece(world, head)
-  if (rest.length === 0 && !dataKey) return opened
-  const plain = plainOf(head, opened, dataKey)
-  // bytes that are wrong from the beginning are told before a reply has begun
-  const first = await plain.next()
-  async function* all(): AsyncIterable<Buffer> {
-    if (!first.done) yield first.value
-    yield* plain
-    for (const piece of rest) yield* plainOf(piece, await openPiece(world, piece), dataKey)
-  }
-  const bytes = Readable.from(all(), { objectMode: false })
-  // a generator that was never entered does not close what it would have read
-  bytes.once('close', () => opened.destroy())
-  return bytes
+  return inTurn(
+    await openPiece(world, head, dataKey),
+    rest.map((piece) => () => openPiece(world, piece, dataKey)),
+  )
 }
 
 /** A part of a blob; the range is of the bytes as the client knows them. */
@@ -71,14 +61,11 @@ interface Piece {
   range: ByteRange
 }
 
-function openPiece(world: World, { extent, range }: Piece): Promise<Readable> {
-  const stored = extent.sealed ? sealedRange(extent.size, range) : range
-  return backendOf(world, extent.backend).read(extent.blob, stored)
-}
-
-async function* plainOf({ extent, range }: Piece, stored: Readable, dataKey: Buffer | null): AsyncGenerator<Buffer> {
-  const bytes = stored as AsyncIterable<Buffer>
-  if (extent.sealed)
-    yield* openSegments(bytes, blobKey(dataKey ?? bug('there is no data key'), extent.sealed), extent.size, range)
-  else yield* bytes
+async function openPiece(world: World, { extent, range }: Piece, dataKey: Buffer | null): Promise<Pieces> {
+  const { blob, size, sealed } = extent
+  const backend = backendOf(world, extent.backend)
+  if (!sealed) return backend.read(blob, range)
+  const key = blobKey(dataKey ?? bug('there is no data key'), sealed)
+  // bytes that are wrong from the beginning are told before a reply has begun
+  return begun(openSegments(await backend.read(blob, sealedRange(size, range)), key, size, range))
 }

@@ -32,21 +32,14 @@ export async function receive(
   const backend = backendOfClass(world, storageClass)
   const md5 = createHash('md5')
   const digests = [md5, ...Object.values(checksums)]
-  const head: Buffer[] = []
   let size = 0
   const source = data[Symbol.asyncIterator]()
-  const take = (chunk: Buffer) => {
-    size += chunk.length
-    for (const each of digests) each.update(chunk)
-  }
-  let more = true
-  while (more && size <= inlineUpTo) {
+  const next = async () => {
     const got = await source.next()
-    if (got.done) more = false
-    else {
-      head.push(got.value)
-      take(got.value)
-    }
+    if (got.done) return undefined
+    size += got.value.length
+    for (const each of digests) each.update(got.value)
+    return got.value
   }
   const seal = sealing && newBlobSeal(sealing)
   const made = (held: Pick<Received, 'data' | 'extents' | 'sealed'>): Received => {
@@ -61,25 +54,27 @@ export async function receive(
       checksums: Object.fromEntries(named) as Record<string, string>,
     }
   }
-  if (!more && size <= inlineUpTo) {
-    const plain = head.length === 1 ? head[0]! : Buffer.concat(head)
-    if (!seal) return made({ data: plain, extents: null, sealed: null })
-    const sealed = { ...sealing.sealed, ...seal.beside }
-    return made({ data: sealSingle(plain, seal.key), extents: null, sealed })
-  }
-  const blob = newId()
-  async function* all(): AsyncIterable<Buffer> {
-    yield* head
-    for (;;) {
-      const got = await source.next()
-      if (got.done) return
-      take(got.value)
-      yield got.value
+  try {
+    const head: Buffer[] = []
+    let piece = await next()
+    for (; piece && size <= inlineUpTo; piece = await next()) head.push(Buffer.from(piece))
+    if (!piece) {
+      const plain = head.length === 1 ? head[0]! : Buffer.concat(head)
+      if (!seal) return made({ data: plain, extents: null, sealed: null })
+      const sealed = { ...sealing.sealed, ...seal.beside }
+      return made({ data: sealSingle(plain, seal.key), extents: null, sealed })
     }
+    const blob = newId()
+    async function* all(): AsyncIterable<Buffer> {
+      yield* head
+      for (; piece; piece = await next()) yield piece
+    }
+    await backend.write(blob, seal ? sealSegments(all(), seal.key) : all())
+    const extent: Extent = { blob, size, backend: backend.name, ...(seal && { sealed: seal.beside }) }
+    return made({ data: null, extents: [extent], sealed: sealing?.sealed ?? null })
+  } finally {
+    await source.return?.()
   }
-  await backend.write(blob, seal ? sealSegments(all(), seal.key) : all())
-  const extent: Extent = { blob, size, backend: backend.name, ...(seal && { sealed: seal.beside }) }
-  return made({ data: null, extents: [extent], sealed: sealing?.sealed ?? null })
 }
 
 /**

@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { Fault, type FaultKind } from '#lib/fault.ts'
 import { statusNames } from '#lib/http/status.ts'
+import type { Pieces } from '#lib/pieces.ts'
 
 export interface Answer {
   status: number
   headers: Record<string, string>
-  body?: Buffer | string | Readable
+  body?: Buffer | string | Readable | Pieces
 }
 
 const kindOf: Record<number, FaultKind> = {

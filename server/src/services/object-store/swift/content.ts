@@ -1,6 +1,6 @@
 // What a GET of an object gives: its own bytes, or those of the segments that it names.
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
+import { inTurn, type Pieces } from '#lib/pieces.ts'
 import type { World } from '#lib/world.ts'
 import { BlobMissing } from '../backend/contract.ts'
 import { findContainer, type Whose } from '../containers.ts'
@@ -14,12 +14,12 @@ export interface Content {
   size: number
   /** As it stands in the header: that of a large object is in quotes. */
   etag: string
-  open(range: Range): Promise<Buffer | Readable>
+  open(range: Range): Promise<Buffer | Pieces>
 }
 
 interface Piece {
   size: number
-  open(range: Range): Promise<Buffer | Readable>
+  open(range: Range): Promise<Buffer | Pieces>
 }
 
 const deepest = 10
@@ -134,15 +134,13 @@ function joined(pieces: Piece[]): Piece['open'] {
     // what is wrong with the first segment is said before the reply begins
     const opened = await head.piece.open(head.range)
     if (rest.length === 0) return opened
-    async function* all(): AsyncIterable<Buffer> {
-      if (Buffer.isBuffer(opened)) yield opened
-      else yield* opened as AsyncIterable<Buffer>
-      for (const { piece, range } of rest) {
-        const part = await piece.open(range)
-        if (Buffer.isBuffer(part)) yield part
-        else yield* part as AsyncIterable<Buffer>
-      }
-    }
-    return Readable.from(all(), { objectMode: false })
+    return inTurn(
+      opened,
+      rest.map(
+        ({ piece, range }) =>
+          () =>
+            piece.open(range),
+      ),
+    )
   }
 }

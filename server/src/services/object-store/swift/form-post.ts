@@ -1,4 +1,5 @@
 // FormPOST: a browser's upload form, allowed by a signature of a key of the account or the container.
+import { piecesOf } from '#lib/pieces.ts'
 import { readDeleteAt } from './metadata.ts'
 import { type Answer, refuse } from './answer.ts'
 import { parseForm } from './form.ts'
@@ -22,10 +23,10 @@ export async function answerForm(sr: SwiftRequest, state: State): Promise<Answer
   let files = 0
   let status = 400
   let said = 'FormPost: no file to process'
-  for await (const part of parseForm(sr.req.stream as AsyncIterable<Buffer>, sr.header('content-type')!)) {
+  for await (const part of parseForm(piecesOf(sr.req.stream), sr.header('content-type')!)) {
     if (part.filename === undefined) {
       const chunks: Buffer[] = []
-      for await (const chunk of part.body) chunks.push(chunk)
+      for await (const chunk of part.body) chunks.push(Buffer.from(chunk))
       fields[part.name] = Buffer.concat(chunks).subarray(0, mostFieldBytes).toString('utf8').trim()
       continue
     }

@@ -43,23 +43,27 @@ export async function* parseForm(stream: AsyncIterable<Buffer>, contentType: str
       await more()
     }
   }
-  for await (const preamble of until()) void preamble
-  for (;;) {
-    while (held.length < 2 && !over) await more()
-    if (over || held.subarray(0, 2).toString() === '--') return
-    let end: number
-    while ((end = held.indexOf('\r\n\r\n')) < 0) {
-      if (over || held.length > mostHeaderBytes) refuse(400, 'FormPost: the headers of a part cannot be read')
-      await more()
+  try {
+    for await (const preamble of until()) void preamble
+    for (;;) {
+      while (held.length < 2 && !over) await more()
+      if (over || held.subarray(0, 2).toString() === '--') return
+      let end: number
+      while ((end = held.indexOf('\r\n\r\n')) < 0) {
+        if (over || held.length > mostHeaderBytes) refuse(400, 'FormPost: the headers of a part cannot be read')
+        await more()
+      }
+      const headers: Record<string, string> = {}
+      for (const line of held.subarray(0, end).toString('utf8').split('\r\n')) {
+        const colon = line.indexOf(':')
+        if (colon > 0) headers[line.slice(0, colon).trim().toLowerCase()] = line.slice(colon + 1).trim()
+      }
+      held = held.subarray(end + 4)
+      const about = headers['content-disposition'] ?? ''
+      const name = /[; ]name="([^"]*)"/.exec(about)?.[1] ?? ''
+      yield { headers, name, filename: /filename="([^"]*)"/.exec(about)?.[1], body: until() }
     }
-    const headers: Record<string, string> = {}
-    for (const line of held.subarray(0, end).toString('utf8').split('\r\n')) {
-      const colon = line.indexOf(':')
-      if (colon > 0) headers[line.slice(0, colon).trim().toLowerCase()] = line.slice(colon + 1).trim()
-    }
-    held = held.subarray(end + 4)
-    const about = headers['content-disposition'] ?? ''
-    const name = /[; ]name="([^"]*)"/.exec(about)?.[1] ?? ''
-    yield { headers, name, filename: /filename="([^"]*)"/.exec(about)?.[1], body: until() }
+  } finally {
+    await source.return?.()
   }
 }

@@ -1,5 +1,6 @@
 // POST, DELETE and COPY of an object.
 import { and, eq, sql } from '#lib/db.ts'
+import { inTurn } from '#lib/pieces.ts'
 import { factsOf, removeArchived } from '../archive.ts'
 import { copyBytes } from '../encryption/copy.ts'
 import { defaultEncryption } from '../encryption/default.ts'
@@ -214,12 +215,9 @@ async function followed(
 async function wholeCopy(sr: SwiftRequest, whose: SwiftRequest['whose'], found: StoredObject, into: Into) {
   const content = await contentOf(sr.req.world, whose, found)
   if (content.size > mostBytes) refuse(413, 'The object is larger than 5 GiB: copy its manifest instead.')
+  const options = await optionsInto(into.sr, into.state)
   const opened = await content.open({ start: 0, end: content.size - 1 })
-  async function* all(): AsyncIterable<Buffer> {
-    if (Buffer.isBuffer(opened)) yield opened
-    else yield* opened as AsyncIterable<Buffer>
-  }
-  const bytes = await receive(sr.req.world, all(), await optionsInto(into.sr, into.state))
+  const bytes = await receive(sr.req.world, inTurn(opened), options)
   const { 'x-object-manifest': _, ...headers } = found.headers
   return { bytes, facts: { ...factsOf(found), headers, kind: 'plain' as const, manifest: null } }
 }

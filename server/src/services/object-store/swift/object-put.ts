@@ -1,6 +1,7 @@
 // PUT of an object: its bytes, a copy, a manifest or a link.
 import { Readable } from 'node:stream'
 import { extname } from 'node:path/posix'
+import { piecesOf } from '#lib/pieces.ts'
 import { sealingByDefault } from '../encryption/default.ts'
 import type { Container, StoredObject } from '../model.ts'
 import { hasRoom, type Into } from '../quota.ts'
@@ -33,7 +34,7 @@ export async function writeObject(sr: SwiftRequest, state: State): Promise<Answe
     return store(sr, state, emptyBytes, { ...facts, ...(await linkFacts(sr)) })
   }
   await requireRoom(sr, state, state.container, length ?? 0)
-  return putBytes(sr, state, sr.req.stream, facts)
+  return putBytes(sr, state, piecesOf(sr.req.stream), facts)
 }
 
 /** A plain object of these bytes, which are `length` as far as is known. */

@@ -1,6 +1,6 @@
 // Range requests (RFC 9110 §14) and their replies, several ranges included.
 import { randomBytes } from 'node:crypto'
-import { Readable } from 'node:stream'
+import { inTurn, type Pieces } from '#lib/pieces.ts'
 
 export interface Range {
   start: number
@@ -36,8 +36,8 @@ export function multipart(
   ranges: Range[],
   size: number,
   contentType: string,
-  open: (range: Range) => Promise<Buffer | Readable>,
-): { contentType: string; length: number; body: Readable } {
+  open: (range: Range) => Promise<Buffer | Pieces>,
+): { contentType: string; length: number; body: Pieces } {
   const boundary = randomBytes(16).toString('hex')
   const heads = ranges.map(({ start, end }) =>
     Buffer.from(
@@ -47,19 +47,8 @@ export function multipart(
   )
   const tail = Buffer.from(`--${boundary}--`)
   const length = ranges.reduce((sum, { start, end }, i) => sum + heads[i]!.length + (end - start + 1) + 2, tail.length)
-  async function* all(): AsyncIterable<Buffer> {
-    for (const [i, range] of ranges.entries()) {
-      yield heads[i]!
-      const part = await open(range)
-      if (Buffer.isBuffer(part)) yield part
-      else yield* part as AsyncIterable<Buffer>
-      yield Buffer.from('\r\n')
-    }
-    yield tail
-  }
-  return {
-    contentType: `multipart/byteranges;boundary=${boundary}`,
-    length,
-    body: Readable.from(all(), { objectMode: false }),
-  }
+  const [head, ...others] = heads as [Buffer, ...Buffer[]]
+  const end = Buffer.from('\r\n')
+  const rest = ranges.flatMap((range, i) => [() => open(range), () => Buffer.concat([end, others[i] ?? tail])])
+  return { contentType: `multipart/byteranges;boundary=${boundary}`, length, body: inTurn(head, rest) }
 }

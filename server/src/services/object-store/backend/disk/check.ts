@@ -1,4 +1,5 @@
 // Whether a blob is in all its places, and how it comes back to them.
+import { borrow, giveBack } from '#lib/slab.ts'
 import { intoBlocks } from '../block.ts'
 import { BlobCorrupt, type Checked } from '../contract.ts'
 import type { Copy, Disk } from './file.ts'
@@ -53,13 +54,19 @@ async function stateOf(disk: Disk, id: string, deep: boolean, paced: Paced): Pro
   }
 }
 
+/** A piece is good until the next one is asked for. */
 async function* bytesOf(copy: Copy): AsyncIterable<Buffer> {
-  let at = 0
-  do {
-    const piece = await copy.read(at, Math.max(copy.size - 1, 0))
-    at += piece.length
-    yield piece
-  } while (at < copy.size)
+  const slab = borrow()
+  try {
+    let at = 0
+    do {
+      const piece = await copy.read(at, Math.max(copy.size - 1, 0), slab)
+      at += piece.length
+      yield piece
+    } while (at < copy.size)
+  } finally {
+    giveBack(slab)
+  }
 }
 
 /** Copies from disk to disk, verifying; false when the source turns out wrong or the target takes nothing. */

@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { newId } from '#lib/id.ts'
+import { allOf } from '#lib/testing/pieces.ts'
 import { backendConformance } from '../conformance.ts'
 import { BlobCorrupt } from '../contract.ts'
 import { diskBackend, type DiskOptions } from './index.ts'
@@ -64,11 +64,9 @@ for (const [harm, harmed] of Object.entries(harms))
     await backend.write(otherId, all(randomBytes(3_000_000)))
     for (const dir of dirs) {
       await harmed(fileOf(dir, id), fileOf(dir, otherId))
-      assert.ok(data.equals(await buffer(await backend.read(id))))
+      assert.ok(data.equals(await allOf(await backend.read(id))))
       assert.ok(
-        data
-          .subarray(70_000, 2_900_001)
-          .equals(await buffer(await backend.read(id, { start: 70_000, end: 2_900_000 }))),
+        data.subarray(70_000, 2_900_001).equals(await allOf(await backend.read(id, { start: 70_000, end: 2_900_000 }))),
       )
       // the reader began the repair: wait for its end, whoever makes it
       for (let n = 0; n < 100 && (await backend.check(id, deep)).repaired > 0; n++);
@@ -84,13 +82,13 @@ test('where no copy is right readers get an error, never wrong bytes, and nothin
   for (const dir of dirs) await flipBit(fileOf(dir, id), 2_500_000)
   const got: Buffer[] = []
   await assert.rejects(async () => {
-    for await (const piece of (await backend.read(id)) as AsyncIterable<Buffer>) got.push(piece)
+    for await (const piece of await backend.read(id)) got.push(Buffer.from(piece))
   }, BlobCorrupt)
   assert.ok(data.subarray(0, Buffer.concat(got).length).equals(Buffer.concat(got)))
   assert.deepEqual(await backend.check(id, deep), { state: 'corrupt', repaired: 0 })
   assert.deepEqual(holders(id), dirs)
   await assert.rejects(backend.read(id, { start: 2_500_000, end: 2_500_010 }), BlobCorrupt)
-  assert.equal((await buffer(await backend.read(id, { start: 0, end: 99 }))).length, 100)
+  assert.equal((await allOf(await backend.read(id, { start: 0, end: 99 }))).length, 100)
 })
 
 test('a disk that was emptied is noticed, and filled again', async (t) => {
@@ -123,7 +121,7 @@ test('while a disk is away its share is written elsewhere; it moves back when th
   assert.ok(moved.length > 5 && moved.length < 20)
   for (const id of ids) {
     assert.equal(holders(id).length, 2)
-    assert.equal((await buffer(await backend.read(id))).toString(), id)
+    assert.equal((await allOf(await backend.read(id))).toString(), id)
   }
 })
 

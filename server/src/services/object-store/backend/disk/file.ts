@@ -3,13 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { blocksOf, outOfBlocks, plainSize, storedBlock } from '../block.ts'
+import { blockBytes, blocksOf, isBlock, plainSize, storedBlock, sumBytes } from '../block.ts'
 import { BlobCorrupt } from '../contract.ts'
 
 const unfinished = '.part'
 /** Written when the directory holds all that it should: one without it is new, or was emptied. */
 const filledMark = 'filled'
-const blocksAtOnce = 16
 
 export interface Disk {
   readonly dir: string
@@ -38,8 +37,8 @@ export interface Part {
 /** One stored copy of a blob, open. */
 export interface Copy {
   readonly size: number
-  /** The blob's bytes from `start` to at most `end`: verified, and as many as are read at once. Throws BlobCorrupt. */
-  read(start: number, end: number): Promise<Buffer>
+  /** The blob's bytes from `start` to at most `end`, verified, as many whole blocks as there is room for `into`. Throws BlobCorrupt. */
+  read(start: number, end: number, into: Buffer): Promise<Buffer>
   close(): Promise<void>
 }
 
@@ -151,8 +150,9 @@ function writePart(file: FileHandle, part: string, path: string): Part {
   }
 }
 
-function after(pieces: Buffer[], written: number): Buffer[] {
-  let [at, left] = [0, written]
+/** The pieces without their first `bytes`. */
+function after(pieces: Buffer[], bytes: number): Buffer[] {
+  let [at, left] = [0, bytes]
   while (at < pieces.length && left >= pieces[at]!.length) left -= pieces[at++]!.length
   return left === 0 ? pieces.slice(at) : [pieces[at]!.subarray(left), ...pieces.slice(at + 1)]
 }
@@ -161,22 +161,37 @@ async function openCopy(id: string, path: string): Promise<Copy> {
   const file = await open(path, constants.O_RDONLY)
   const { size: stored } = await file.stat()
   const total = Math.ceil(stored / storedBlock)
+  const size = plainSize(stored)
   return {
-    size: plainSize(stored),
-    async read(start, end) {
+    size,
+    async read(start, end, into) {
       const { first, last, skip } = blocksOf(start, end)
-      const count = Math.min(last - first + 1, blocksAtOnce, total - first)
-      if (count < 1) throw new BlobCorrupt(id)
-      const [from, to] = [first * storedBlock, Math.min((first + count) * storedBlock, stored)]
-      const buffer = Buffer.allocUnsafeSlow(to - from)
-      for (let got = 0; got < buffer.length;) {
-        const { bytesRead } = await file.read(buffer, got, buffer.length - got, from + got)
-        if (bytesRead === 0) throw new BlobCorrupt(id)
-        got += bytesRead
-      }
-      return outOfBlocks(id, buffer, first, first + count === total).subarray(skip, skip + end - start + 1)
+      const count = Math.min(last - first + 1, Math.floor(into.length / blockBytes), total - first)
+      const bytes = Math.min(count * blockBytes, size - first * blockBytes)
+      if (count < 1 || bytes < 0) throw new BlobCorrupt(id)
+      // the blocks side by side, and their sums elsewhere
+      const sums = Buffer.allocUnsafe(count * sumBytes)
+      const blocks = Array.from({ length: count }, (_, n) =>
+        into.subarray(n * blockBytes, Math.min((n + 1) * blockBytes, bytes)),
+      )
+      const pieces = blocks.flatMap((block, n) => [block, sums.subarray(n * sumBytes, (n + 1) * sumBytes)])
+      await readWhole(file, pieces, first * storedBlock)
+      for (const [n, block] of blocks.entries())
+        if (!isBlock(id, block, sums.readUInt32LE(n * sumBytes), first + n, first + n + 1 === total))
+          throw new BlobCorrupt(id)
+      return into.subarray(skip, Math.min(skip + end - start + 1, bytes))
     },
     close: () => file.close(),
+  }
+}
+
+/** Rejects where the file ends before them. */
+async function readWhole(file: FileHandle, pieces: Buffer[], position: number): Promise<void> {
+  for (let [left, at] = [pieces, position]; left.length > 0;) {
+    const { bytesRead } = await file.readv(left, at)
+    if (bytesRead === 0) throw new Error('the file is shorter than it was')
+    at += bytesRead
+    left = after(left, bytesRead)
   }
 }
 

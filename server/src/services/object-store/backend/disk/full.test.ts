@@ -4,9 +4,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { newId } from '#lib/id.ts'
+import { allOf } from '#lib/testing/pieces.ts'
 import { diskBackend } from './index.ts'
 
 const isInside = process.env['PILEUS_TEST_NAMESPACE'] === 'full'
@@ -46,7 +46,7 @@ function inside(): void {
       const lenient = diskBackend({ name: 'disk', dirs: dirs.slice(0, 2), copies: 2, atLeast: 1 })
       const id = newId()
       assert.deepEqual(await lenient.write(id, megabytes(3)), { size: 3 << 20 })
-      assert.equal((await buffer(await lenient.read(id))).length, 3 << 20)
+      assert.equal((await allOf(await lenient.read(id))).length, 3 << 20)
     },
   )
 
@@ -66,7 +66,7 @@ function inside(): void {
       { kind: 'overQuota', code: '507' },
     )
     assert.ok(made.length > 0)
-    for (const id of made) assert.equal((await buffer(await backend.read(id))).length, 65_536)
+    for (const id of made) assert.equal((await allOf(await backend.read(id))).length, 65_536)
   })
 }
 

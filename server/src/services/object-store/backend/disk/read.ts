@@ -1,5 +1,6 @@
 // A blob is read from the first copy that is right; where one turns out wrong in the middle, another one takes over there.
-import { Readable } from 'node:stream'
+import { type Pieces, pieces } from '#lib/pieces.ts'
+import { borrow, giveBack } from '#lib/slab.ts'
 import { BlobCorrupt, BlobMissing } from '../contract.ts'
 import type { Copy, Disk } from './file.ts'
 import type { Disks } from './index.ts'
@@ -9,7 +10,7 @@ export async function readCopies(
   id: string,
   range: { start: number; end: number } | undefined,
   damaged: () => void,
-): Promise<Readable> {
+): Promise<Pieces> {
   const untried = [...disks.order(id)]
   const opened = await nextCopy(id, untried, damaged)
   if (!opened) throw new BlobMissing(id)
@@ -18,10 +19,10 @@ export async function readCopies(
   // a copy that lost its end does not know how long it was: its last block tells on it, and another copy says better
   const end = () => range?.end ?? Math.max(copy.size - 1, 0)
   /** The next bytes, from whichever copy has them right. */
-  const piece = async (): Promise<Buffer> => {
+  const piece = async (into: Buffer): Promise<Buffer> => {
     for (;;) {
       try {
-        return await copy.read(at, end())
+        return await copy.read(at, end(), into)
       } catch (error) {
         damaged()
         await copy.close().catch(() => {})
@@ -31,30 +32,50 @@ export async function readCopies(
       }
     }
   }
+  const fill = async (): Promise<Filled> => {
+    const slab = borrow()
+    try {
+      const data = await piece(slab)
+      at += data.length
+      return { slab, data }
+    } catch (error) {
+      giveBack(slab)
+      throw error
+    }
+  }
   // what is wrong with the first bytes is said before there is a stream
-  let ahead: Promise<Buffer> | undefined = Promise.resolve(await piece())
-  return new Readable({
-    highWaterMark: 1,
-    read() {
-      if (!ahead) return void this.push(null)
-      ahead.then(
-        (data) => {
-          at += data.length
-          // the next bytes are on their way while these are sent
-          ahead = at > end() ? undefined : piece()
-          ahead?.catch(() => {}) // seen at the next read
-          this.push(data)
-          if (data.length === 0) this.push(null)
-        },
-        (error: Error) => this.destroy(error),
-      )
+  let ahead: Promise<Filled> | undefined = Promise.resolve(await fill())
+  let lent: Buffer | undefined
+  const release = () => {
+    if (lent) giveBack(lent)
+    lent = undefined
+  }
+  const close = async (): Promise<IteratorReturnResult<undefined>> => {
+    release()
+    const unread = await ahead?.catch(() => undefined)
+    ahead = undefined
+    if (unread) giveBack(unread.slab)
+    await copy.close()
+    return { done: true, value: undefined }
+  }
+  return pieces({
+    async next() {
+      release()
+      if (!ahead) return close()
+      const { slab, data } = await ahead
+      lent = slab
+      // the next bytes are on their way while these are sent
+      ahead = at > end() || data.length === 0 ? undefined : fill()
+      ahead?.catch(() => {}) // seen when they are asked for
+      return { done: false, value: data }
     },
-    destroy(error, done) {
-      const close = () => copy.close().then(() => done(error), done)
-      if (ahead) ahead.then(close, close)
-      else void close()
-    },
+    return: close,
   })
+}
+
+interface Filled {
+  slab: Buffer
+  data: Buffer
 }
 
 /** Opens the next disk's copy. One that should be there and is not is damage too. */

@@ -4,8 +4,6 @@ import { intoBlocks } from '../block.ts'
 import type { Disk, Part } from './file.ts'
 import type { Disks } from './index.ts'
 
-// what is gathered before it is written: fewer, larger calls, while memory for each upload stays small
-const gatherBytes = 1 << 20
 const noRoom = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 // a disk with less room than this is taken only when there is no other
 const reserveBytes = 256 * 2 ** 20
@@ -41,29 +39,9 @@ export async function writeCopies(disks: Disks, id: string, data: AsyncIterable<
     copying = await begin(disks, id, (error) => (lastError = error))
     if (copying.length < disks.atLeast) throw tooFew(disks, lastError)
     const blocks = intoBlocks(id)
-    let [gathered, gatheredBytes]: [Buffer[], number] = [[], 0]
-    let writing: Promise<void> | undefined
-    const flush = async () => {
-      const pieces = gathered
-      ;[gathered, gatheredBytes] = [[], 0]
-      // one write is under way while the next bytes are received and hashed
-      await writing
-      writing = each(({ part }) => part.write(pieces))
-      writing.catch(() => {}) // seen at the next await
-    }
-    try {
-      for await (const chunk of data) {
-        gathered.push(...blocks.add(chunk))
-        gatheredBytes += chunk.length
-        if (gatheredBytes >= gatherBytes) await flush()
-      }
-      gathered.push(...blocks.end())
-      await flush()
-    } finally {
-      // nothing is taken away under a write
-      await writing?.catch(() => {})
-    }
-    await writing
+    const write = (pieces: Buffer[]) => each(({ part }) => part.write(pieces))
+    for await (const piece of data) await write(blocks.add(piece))
+    await write(blocks.end())
     await each(({ part }) => part.sync())
     await each(({ part }) => part.finish())
     return { size: blocks.size }

@@ -1,7 +1,7 @@
 // Blobs as objects of a bucket of an S3 service (Ceph RGW, MinIO, AWS, another Pileus): in the same blocks as on a disk, so
 // that what comes back is verified. How many copies there are, and that they stay right, is the service's own affair.
-import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { begun } from '#lib/pieces.ts'
 import { blocksOf, intoBlocks, outOfBlocks, storedBlock } from '../block.ts'
 import { type Backend, BlobCorrupt, BlobMissing } from '../contract.ts'
 import { type Ask, type Send, sender } from './request.ts'
@@ -41,21 +41,8 @@ export function s3Backend(options: S3Options): Backend {
         throw reply.statusCode === 404 ? new BlobMissing(id) : new BlobCorrupt(id)
       }
       const wanted = range && range.end - range.start + 1
-      const verified = cut(fromBlocks(id, reply, first, Math.ceil(total / storedBlock)), skip, wanted)[
-        Symbol.asyncIterator
-      ]()
       // what is wrong with the first bytes is said before there is a stream
-      const begin = await verified.next()
-      async function* all(): AsyncIterable<Buffer> {
-        try {
-          if (begin.done) return
-          yield begin.value
-          yield* { [Symbol.asyncIterator]: () => verified }
-        } finally {
-          reply.destroy()
-        }
-      }
-      return Readable.from(all(), { objectMode: false }).once('close', () => reply.destroy())
+      return begun(cut(fromBlocks(id, reply, first, Math.ceil(total / storedBlock)), skip, wanted))
     },
     async remove(id) {
       await drained(send, { method: 'DELETE', key: keyOf(id), fine: [404] })
@@ -93,43 +80,43 @@ export function s3Backend(options: S3Options): Backend {
 async function writeBlob(send: Send, id: string, key: string, data: AsyncIterable<Buffer>): Promise<{ size: number }> {
   const blocks = intoBlocks(id)
   const etags: string[] = []
-  let [gathered, gatheredBytes]: [Buffer[], number] = [[], 0]
+  let [body, filled] = [Buffer.allocUnsafeSlow(partBytes), 0]
   let uploadId: string | undefined
   let sending: Promise<void> | undefined
-  const gather = (pieces: Buffer[]) => {
-    for (const piece of pieces) gatheredBytes += piece.length
-    gathered.push(...pieces)
+  const gather = async (pieces: Buffer[]) => {
+    for (let piece of pieces)
+      while (piece.length > 0) {
+        if (filled === partBytes) {
+          await sending
+          sending = sendPart(body)
+          sending.catch(() => {}) // seen at the next await
+          ;[body, filled] = [Buffer.allocUnsafeSlow(partBytes), 0]
+        }
+        const part = piece.subarray(0, partBytes - filled)
+        body.set(part, filled)
+        filled += part.length
+        piece = piece.subarray(part.length)
+      }
   }
-  const takeGathered = () => {
-    const body = Buffer.concat(gathered)
-    ;[gathered, gatheredBytes] = [[], 0]
-    return body
-  }
-  const sendPart = async (body: Buffer) => {
+  const sendPart = async (part: Buffer) => {
     uploadId ??= tag(await drained(send, { method: 'POST', key, query: { uploads: '' } }), 'UploadId')
     const query = { partNumber: String(etags.length + 1), uploadId }
-    const reply = await send({ method: 'PUT', key, query, body })
+    const reply = await send({ method: 'PUT', key, query, body: part })
     reply.resume()
     etags.push(String(reply.headers.etag))
   }
   try {
-    for await (const chunk of data) {
-      gather(blocks.add(chunk))
-      if (gatheredBytes < partBytes) continue
-      await sending
-      sending = sendPart(takeGathered())
-      sending.catch(() => {}) // seen at the next await
-    }
-    gather(blocks.end())
+    for await (const piece of data) await gather(blocks.add(piece))
+    await gather(blocks.end())
     await sending
     if (uploadId === undefined) {
-      await drained(send, { method: 'PUT', key, body: takeGathered() })
+      await drained(send, { method: 'PUT', key, body: body.subarray(0, filled) })
       return { size: blocks.size }
     }
-    await sendPart(takeGathered())
+    await sendPart(body.subarray(0, filled))
     const parts = etags.map((etag, n) => `<Part><PartNumber>${n + 1}</PartNumber><ETag>${etag}</ETag></Part>`)
-    const body = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
-    const answer = await drained(send, { method: 'POST', key, query: { uploadId }, body })
+    const list = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
+    const answer = await drained(send, { method: 'POST', key, query: { uploadId }, body: list })
     // this one request may fail with status 200
     if (answer.includes('<Error>')) throw new Error(`the upload could not be completed: ${tag(answer, 'Code')}`)
     return { size: blocks.size }
@@ -164,7 +151,7 @@ async function* fromBlocks(id: string, stored: AsyncIterable<Buffer>, first: num
 }
 
 /** Without the first `skip` bytes, and no more than `most`. */
-async function* cut(data: AsyncIterable<Buffer>, skip: number, most = Infinity): AsyncIterable<Buffer> {
+async function* cut(data: AsyncIterable<Buffer>, skip: number, most = Infinity): AsyncGenerator<Buffer, undefined> {
   let [toSkip, left] = [skip, most]
   for await (const chunk of data) {
     const piece = chunk.subarray(toSkip, toSkip + left)

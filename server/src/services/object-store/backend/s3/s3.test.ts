@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { newId } from '#lib/id.ts'
+import { allOf } from '#lib/testing/pieces.ts'
 import { backendConformance } from '../conformance.ts'
 import { BlobCorrupt } from '../contract.ts'
 import { s3Backend } from './index.ts'
@@ -38,7 +38,7 @@ test('large blobs go in parts; an upload that breaks off leaves no part', async 
   const [id, data] = [newId(), randomBytes(20_000_000)]
   assert.deepEqual(await backend.write(id, chunks(data)), { size: data.length })
   assert.equal(service.partsOf(id), 3)
-  assert.ok(data.equals(await buffer(await backend.read(id))))
+  assert.ok(data.equals(await allOf(await backend.read(id))))
   async function* broken(): AsyncIterable<Buffer> {
     yield* chunks(randomBytes(20_000_000))
     throw new Error('the client went away')
@@ -62,9 +62,9 @@ test('what the service lost or changed is never given to a reader', async (t) =>
   const [id, data] = [newId(), randomBytes(3_000_000)]
   await backend.write(id, chunks(data))
   service.change(id, (stored) => void (stored[2_000_000]! ^= 1))
-  await assert.rejects(buffer(await backend.read(id)), BlobCorrupt)
+  await assert.rejects(allOf(await backend.read(id)), BlobCorrupt)
   await assert.rejects(backend.read(id, { start: 1_990_000, end: 2_000_100 }), BlobCorrupt)
-  assert.equal((await buffer(await backend.read(id, { start: 10, end: 1_000_000 }))).length, 999_991)
+  assert.equal((await allOf(await backend.read(id, { start: 10, end: 1_000_000 }))).length, 999_991)
 })
 
 test('a service that stumbles is asked again; one that refuses or is full is not', async (t) => {
@@ -74,7 +74,7 @@ test('a service that stumbles is asked again; one that refuses or is full is not
   const id = newId()
   service.fail(2, 503, 'SlowDown')
   await backend.write(id, chunks(Buffer.from('abc')))
-  assert.equal((await buffer(await backend.read(id))).toString(), 'abc')
+  assert.equal((await allOf(await backend.read(id))).toString(), 'abc')
   const stranger = s3Backend({ ...at, ...keys, secretKey: 'another' })
   await assert.rejects(stranger.read(id), { kind: 'unavailable' })
   service.fail(1, 507, 'XMinioStorageFull')
