@@ -24,6 +24,7 @@ export type Send = (method: string, path: string, body?: unknown, headers?: Reco
 
 export interface Api {
   token: string
+  userId: string
   projectId: string
   /** One exchange, whatever its status. A string or Buffer is sent as it is, anything else as JSON. */
   send: Send
@@ -67,6 +68,7 @@ export async function signIn(address: Address, password: string, name = 'admin',
   const send = sender(address, token)
   return {
     token,
+    userId: JSON.parse(reply.text).token.user.id,
     projectId: JSON.parse(reply.text).token.project.id,
     send,
     async call(method, path, body) {

@@ -1,8 +1,9 @@
 // Server processes on an embedded database, without the supervisor that would wait between their deaths: for tests that
 // kill many.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { type Api, signIn } from './api.ts'
@@ -14,22 +15,28 @@ const root = resolve(import.meta.dirname, '../..')
 const main = ['server/src/main.ts']
 const password = 'chaos'
 
+/** Who dies: a server of that number, the whole database, one of its processes, or, by SIGTERM, one of its sessions. */
+export type Victim = number | 'postgres' | 'backend' | 'session'
+
 export interface Servers {
   data: string
   port: number
+  s3Port: number
   api: Api
-  /** Kills a server of that number (or the database: 'postgres') with SIGKILL and starts it again; false when it was not up. */
-  strike(victim: number | 'postgres'): Promise<boolean>
+  /** Kills it with SIGKILL and has it started again; false when it was not up. */
+  strike(victim: Victim): Promise<boolean>
   /** Waits until all are up again. */
   whole(): Promise<void>
   rows<T>(question: string): Promise<T[]>
+  /** Servers that were up and ended though nobody killed them. */
+  readonly fallen: number
   log(): string
 }
 
 export async function startServers(undo: Undo, count: number, settings: Record<string, string>): Promise<Servers> {
   const data = join(await scratch(undo), 'var')
   mkdirSync(data, { mode: 0o755 }) // the database is another user
-  const port = await freePort()
+  const [port, s3Port] = [await freePort(), await freePort()]
   const env = {
     ...process.env,
     PILEUS_DATA: data,
@@ -57,15 +64,18 @@ export async function startServers(undo: Undo, count: number, settings: Record<s
   }
   const servers: Server[] = []
   let ending = false
+  let fallen = 0
   const start = (number: number) => {
     const log = openSync(logFile, 'a')
-    const words = ['serve', '--database', database.url, '--listen', `127.0.0.1:${port}`, '--sim', '1']
+    const where = ['--listen', `127.0.0.1:${port}`, '--s3-listen', `127.0.0.1:${s3Port}`]
+    const words = ['serve', '--database', database.url, ...where, '--sim', '1']
     const child = spawn(process.execPath, [...main, ...words], { cwd: root, env, stdio: ['ignore', 'pipe', log] })
     closeSync(log)
     const server: Server = { child, ready: false }
     servers[number] = server
     child.stdout?.once('data', () => (server.ready = true)).resume()
-    child.once('exit', () => {
+    child.once('exit', (_code, signal) => {
+      if (server.ready && signal !== 'SIGKILL') fallen++
       server.ready = false
       if (!ending) start(number)
     })
@@ -87,17 +97,27 @@ export async function startServers(undo: Undo, count: number, settings: Record<s
   return {
     data,
     port,
+    s3Port,
     api,
     async strike(victim) {
+      if (typeof victim === 'number') {
+        // one answers while another one starts
+        if (servers.filter(({ ready }) => ready).length < 2 || !servers[victim]?.ready) return false
+        return servers[victim].child.kill('SIGKILL')
+      }
       if (victim === 'postgres') {
         process.kill(database.pid, 'SIGKILL')
         await startDatabase()
         return true
       }
-      // one answers while another one starts
-      if (servers.filter(({ ready }) => ready).length < 2 || !servers[victim]?.ready) return false
-      servers[victim].child.kill('SIGKILL')
-      return true
+      const sessions = sessionsOf(database.pid)
+      if (sessions.length === 0) return false
+      try {
+        process.kill(sessions[randomInt(sessions.length)]!, victim === 'backend' ? 'SIGKILL' : 'SIGTERM')
+        return true
+      } catch {
+        return false // it has ended meanwhile
+      }
     },
     whole,
     async rows<T>(question: string) {
@@ -111,8 +131,26 @@ export async function startServers(undo: Undo, count: number, settings: Record<s
       const words = ['--input-type=module', '-e', query, database.url, question]
       return JSON.parse(await must(process.execPath, words, { cwd: root })) as T[]
     },
+    get fallen() {
+      return fallen
+    },
     log: () => readFileSync(logFile, 'utf8'),
   }
+}
+
+/** PostgreSQL's processes that serve a server's connection. */
+function sessionsOf(postmaster: number): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
+    try {
+      const isChild = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(postmaster)
+      return isChild && readFileSync(`/proc/${name}/cmdline`, 'utf8').startsWith('postgres: pileus ')
+        ? [Number(name)]
+        : []
+    } catch {
+      return [] // it has ended meanwhile
+    }
+  })
 }
 
 async function freePort(): Promise<number> {
