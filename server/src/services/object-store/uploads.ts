@@ -2,7 +2,7 @@
 // so no killed process leaks one.
 import { and, asc, type Db, eq, first, gt, inArray, sql, type Tx } from '#lib/db.ts'
 import { newId } from '#lib/id.ts'
-import { type Extent, objectPart, objectUpload, type Part, type Upload } from './model.ts'
+import { objectPart, objectUpload, type Part, type Upload } from './model.ts'
 import { holdBlobs, releaseBlobs } from './store/blobs.ts'
 
 export async function beginUpload(tx: Tx, spec: Omit<Upload, 'id' | 'createdAt'>): Promise<Upload> {
@@ -53,7 +53,11 @@ export async function listParts(db: Db, uploadId: string, after: number, limit: 
 /** The upload and its parts go; all blobs but those of `kept` parts are given back. */
 export async function endUpload(tx: Tx, id: string, kept: ReadonlySet<number>): Promise<void> {
   const rows = await tx.delete(objectPart).where(eq(objectPart.uploadId, id)).returning()
-  for (const { number, extents } of rows) if (!kept.has(number)) await releaseBlobs(tx, extents)
+  const others = rows.filter(({ number }) => !kept.has(number))
+  await releaseBlobs(
+    tx,
+    others.flatMap(({ extents }) => extents),
+  )
   await tx.delete(objectUpload).where(eq(objectUpload.id, id))
 }
 
@@ -68,7 +72,10 @@ export async function dropUploads(tx: Tx, containerId: number): Promise<void> {
   ).map(({ id }) => id)
   if (ids.length === 0) return
   const rows = await tx.delete(objectPart).where(inArray(objectPart.uploadId, ids)).returning()
-  for (const { extents } of rows as { extents: Extent[] }[]) await releaseBlobs(tx, extents)
+  await releaseBlobs(
+    tx,
+    rows.flatMap(({ extents }) => extents),
+  )
   await tx.delete(objectUpload).where(inArray(objectUpload.id, ids))
 }
 

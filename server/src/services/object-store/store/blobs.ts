@@ -1,46 +1,55 @@
-// Which blobs are somebody's: counted, so that copies share them.
-import { eq, sql, type Tx } from '#lib/db.ts'
+// Which blobs are somebody's: counted, so that copies share them. However many an object has, it is one statement.
+import { sql, type SQL, type Tx } from '#lib/db.ts'
 import { Fault, unavailable } from '#lib/fault.ts'
 import { sealedSize } from '../encryption/format.ts'
-import { type Extent, objectBlob, objectGarbage } from '../model.ts'
-
-// in one order everywhere, so that two copies never wait for each other
-const inOrder = (extents: Extent[]) => extents.toSorted((a, b) => (a.blob < b.blob ? -1 : 1))
+import type { Extent } from '../model.ts'
 
 /** One more object refers to these. `shared`: others do already. Throws conflict when those have let go meanwhile. */
 export async function holdBlobs(tx: Tx, extents: Extent[], shared: boolean): Promise<void> {
-  if (!shared) {
-    const rows = extents.map(({ blob, size, backend, sealed }) => {
-      return { id: blob, size: sealed ? sealedSize(size) : size, backend, refs: 1 }
-    })
-    const held = await tx.insert(objectBlob).values(rows).onConflictDoNothing().returning({ id: objectBlob.id })
-    // the sweeper took it for a killed writer's and keeps the id: better no object than one without its bytes
-    if (held.length < rows.length) unavailable('It took too long until the object could be stored; try again.')
+  if (extents.length === 0) return
+  const held = await tx.rows<{ id: string }>(shared ? holdMore(extents) : holdNew(extents))
+  if (shared) {
+    if (held.length < new Set(extents.map(({ blob }) => blob)).size)
+      throw new Fault('conflict', 'The object was replaced while it was copied; try again.')
     return
   }
-  for (const { blob } of inOrder(extents)) {
-    const held = await tx
-      .update(objectBlob)
-      .set({ refs: sql`${objectBlob.refs} + 1` })
-      .where(eq(objectBlob.id, blob))
-      .returning({ id: objectBlob.id })
-    if (held.length === 0) throw new Fault('conflict', 'The object was replaced while it was copied; try again.')
-  }
+  // the sweeper took it for a killed writer's and keeps the id: better no object than one without its bytes
+  if (held.length < extents.length) unavailable('It took too long until the object could be stored; try again.')
 }
+
+function holdNew(extents: Extent[]): SQL {
+  const rows = extents.map(({ blob, size, backend, sealed }) => {
+    return { id: blob, size: sealed ? sealedSize(size) : size, backend }
+  })
+  return sql`insert into object_blob (id, size, backend, refs)
+    select id, size, backend, 1 from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(id uuid, size bigint, backend text)
+    on conflict do nothing returning id`
+}
+
+// An object may hold a blob several times. All are locked in one order, so that two copies never wait for each other.
+const locked = (extents: Extent[]) => sql`
+  mine as (select blob, count(*)::int as n from unnest(${`{${extents.map(({ blob }) => blob).join()}}`}::text::uuid[]) as blob group by blob),
+  locked as materialized (
+    select id, refs, backend from object_blob where id in (select blob from mine) order by id for update
+  )`
+
+const holdMore = (extents: Extent[]) => sql`with ${locked(extents)}
+  update object_blob b set refs = b.refs + mine.n from mine, locked
+  where b.id = mine.blob and b.id = locked.id returning b.id`
 
 /** One object less refers to these; what none refers to is garbage. */
 export async function releaseBlobs(tx: Tx, extents: Extent[]): Promise<void> {
-  for (const { blob, backend } of inOrder(extents)) {
-    const [less] = await tx
-      .update(objectBlob)
-      .set({ refs: sql`${objectBlob.refs} - 1` })
-      .where(eq(objectBlob.id, blob))
-      .returning({ refs: objectBlob.refs })
-    if (less?.refs !== 0) continue
-    await tx.delete(objectBlob).where(eq(objectBlob.id, blob))
-    await tx.insert(objectGarbage).values({ id: blob, backend }).onConflictDoNothing()
-    tx.afterCommit(() => garbageHeard?.())
-  }
+  if (extents.length === 0) return
+  const garbage = await tx.rows<{ id: string }>(sql`with ${locked(extents)},
+    less as (
+      update object_blob b set refs = b.refs - mine.n from mine, locked
+      where b.id = mine.blob and b.id = locked.id and locked.refs > mine.n
+    ), gone as (
+      delete from object_blob b using mine, locked
+      where b.id = mine.blob and b.id = locked.id and locked.refs <= mine.n returning b.id, b.backend
+    )
+    insert into object_garbage (id, backend) select id, backend from gone on conflict do nothing returning id`)
+  if (garbage.length > 0) tx.afterCommit(() => garbageHeard?.())
 }
 
 let garbageHeard: (() => void) | undefined
