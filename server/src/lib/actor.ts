@@ -56,24 +56,46 @@ export function accessAllowed(
     ({ service, method, path }) =>
       request.services.includes(service) &&
       (method === request.method || (method === 'GET' && request.method === 'HEAD')) &&
-      patternOf(path).test(request.path),
+      pathMatches(path, request.path),
   )
 }
 
-const patterns = new Map<string, RegExp>()
-function patternOf(path: string): RegExp {
-  let known = patterns.get(path)
+const patterns = new Map<string, readonly string[]>()
+/** The pattern's parts: `*` for one segment, `**` for any, else a text. */
+function partsOf(pattern: string): readonly string[] {
+  let known = patterns.get(pattern)
   if (!known) {
-    const source = path
+    known = pattern
       .split(/(\*\*|\*|\{[^}/]*\})/)
-      .map((part) =>
-        part === '**' ? '.*' : /^(\*|\{.*\})$/.test(part) ? '[^/]+' : part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'),
-      )
-      .join('')
+      .filter((part) => part !== '')
+      .map((part) => (/^\{.*\}$/.test(part) ? '*' : part))
     if (patterns.size > 1000) patterns.clear()
-    patterns.set(path, (known = new RegExp(`^${source}/?$`)))
+    patterns.set(pattern, known)
   }
   return known
+}
+
+/**
+ * Whether the whole path is as the pattern says; a slash at its end does not count. Both come from outside, so no regular
+ * expression looks: for each part, from where the earlier ones may have ended, it is noted where this one may.
+ */
+function pathMatches(pattern: string, path: string): boolean {
+  const { length } = path
+  let ends = new Uint8Array(length + 1)
+  ends[0] = 1
+  for (const part of partsOf(pattern)) {
+    const next = new Uint8Array(length + 1)
+    if (part === '**') next.fill(1, ends.indexOf(1))
+    else if (part === '*') {
+      for (let at = 1; at <= length; at++) if (path[at - 1] !== '/') next[at] = ends[at - 1]! | next[at - 1]!
+    } else {
+      for (let at = ends.indexOf(1); at >= 0; at = ends.indexOf(1, at + 1))
+        if (path.startsWith(part, at)) next[at + part.length] = 1
+    }
+    if (!next.includes(1)) return false
+    ends = next
+  }
+  return ends[length] === 1 || (path.endsWith('/') && ends[length - 1] === 1)
 }
 
 /** The project that the actor acts in; '' for a token without one, which matches nothing. */

@@ -5,6 +5,7 @@ import { many, one } from '#lib/http/page.ts'
 import type { Request } from '#lib/http/route.ts'
 import { isUuid } from '#lib/id.ts'
 import { parseVersion } from '#lib/microversion.ts'
+import { linearPattern, type Pattern } from '#lib/regex.ts'
 import { serverAddresses } from '#network'
 import { queryTruth } from '../wire.ts'
 import { listedServer as s } from './model.ts'
@@ -164,9 +165,12 @@ async function byAddress(
   return ids.length > 0 ? inArray(s.id, ids) : nowhere
 }
 
-function pattern(text: string): RegExp {
+// tried on every address of the project, by anyone who is in it
+const biggestPattern = 100
+
+function pattern(text: string): Pattern {
   try {
-    return new RegExp(text)
+    return linearPattern(text, biggestPattern)
   } catch {
     return invalid(`Invalid address '${text}': it must be an address or a regular expression.`)
   }

@@ -220,8 +220,19 @@ test('expressions are those of Python', () => {
   assert.ok(applies('\\Aab\\Z', 'ab'))
   assert.ok(!applies('\\Aab\\Z', 'ab\ncd'))
   assert.ok(!applies('(?m)\\Acd', 'ab\ncd'))
-  assert.ok(applies('(?P<x>a)b(?P=x)', 'aba'))
+  assert.ok(applies('(?P<x>a)b', 'ab'))
+  assert.ok(applies('^a{,2}$', 'aa'))
+  assert.ok(!applies('^a{,2}$', 'aaa'))
   assert.ok(applies('\\@yeah\\.com$', 'me@yeah.com'))
+})
+
+test('a value too long for an expression signs nobody in, whatever the expression is to keep out', () => {
+  const rules = (test: object) => [{ local: [jane], remote: [userName, { type: 'v', ...test }] }]
+  const long = (test: object) => run(rules(test), new Map([...asserted, ['v', ['x'.repeat(1025)]]]))
+  for (const kind of ['any_one_of', 'not_any_of', 'whitelist', 'blacklist']) {
+    assert.match((long({ [kind]: ['^x'], regex: true }) as { why: string }).why, /A value of v is longer/)
+    assert.ok(!/longer/.test(JSON.stringify(long({ [kind]: ['x'] }))), 'texts are compared whatever their length')
+  }
 })
 
 test('braces are written twice', () => {

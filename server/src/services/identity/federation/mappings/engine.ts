@@ -42,7 +42,15 @@ export interface Unmapped {
 /** The attribute that names a user where the rules do not, as Apache's modules set it. */
 const remoteUser = 'REMOTE_USER'
 
+// what an expression takes grows with the text, and nobody's name or group is longer
+const longestTried = 1024
+
 export function evaluate(mapping: Mapping, attributes: Attributes): Mapped | Unmapped {
+  const tooLong = findTooLong(mapping, attributes)
+  if (tooLong !== undefined)
+    return {
+      why: `A value of ${tooLong} is longer than the ${longestTried} characters that an expression is tried on.`,
+    }
   const applied = mapping.rules.flatMap((rule) => {
     const matches = matchesOf(rule, attributes)
     return matches ? rule.local.map((local): Applied => ({ local, matches })) : []
@@ -63,6 +71,13 @@ export function evaluate(mapping: Mapping, attributes: Attributes): Mapped | Unm
     groupNames: distinct(named.flatMap((each) => (typeof each === 'string' ? [] : each))),
     projects: projects.flatMap((each) => (typeof each === 'string' ? [] : each)),
   }
+}
+
+/** An attribute that an expression is to be tried on, with a value too long for that. */
+function findTooLong(mapping: Mapping, attributes: Attributes): string | undefined {
+  return mapping.rules
+    .flatMap(({ remote }) => remote.filter(({ test }) => test?.isRegex))
+    .find(({ attribute }) => attributes.get(attribute)?.some((value) => value.length > longestTried))?.attribute
 }
 
 interface Applied {

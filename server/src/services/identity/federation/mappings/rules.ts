@@ -17,7 +17,11 @@ export type DomainTemplate = { id: Template } | { name: Template }
 export interface Requirement {
   attribute: string
   test:
-    | { kind: 'any_one_of' | 'not_any_of' | 'blacklist' | 'whitelist'; matches: (value: string) => boolean }
+    | {
+        kind: 'any_one_of' | 'not_any_of' | 'blacklist' | 'whitelist'
+        isRegex: boolean
+        matches: (value: string) => boolean
+      }
     | undefined
 }
 export interface UserTemplate {
@@ -131,7 +135,7 @@ function parseRequirement(value: unknown, where: string): Requirement {
   const texts = listAt(given[kind], `${where}, ${kind}`).map((each, i) => textAt(each, `${where}, ${kind} ${i + 1}`))
   if (!regex) {
     const known = new Set(texts)
-    return { attribute, test: { kind, matches: (text) => known.has(text) } }
+    return { attribute, test: { kind, isRegex: false, matches: (text) => known.has(text) } }
   }
   const expressions = texts.map((text, i) => {
     try {
@@ -140,7 +144,7 @@ function parseRequirement(value: unknown, where: string): Requirement {
       return wrong(`${where}, ${kind} ${i + 1}`, (error as Error).message)
     }
   })
-  return { attribute, test: { kind, matches: (text) => expressions.some((each) => each.test(text)) } }
+  return { attribute, test: { kind, isRegex: true, matches: (text) => expressions.some((each) => each.test(text)) } }
 }
 
 interface At {
