@@ -44,9 +44,17 @@ const Settings = Type.Object(
       default: '',
       description: 'PostgreSQL URL; empty: the embedded one in the data directory',
     }),
-    listen: Type.String({ default: '127.0.0.1:8700', description: 'address and port of the API' }),
+    listen: Type.String({
+      default: '127.0.0.1:8700',
+      pattern: '^\\S+:\\d{1,5}$',
+      description: 'address and port of the API',
+    }),
     publicUrl: Type.String({ default: '', description: 'how clients reach the API; empty: http(s)://<listen>' }),
-    s3Listen: Type.String({ default: '', description: 'address and port of the S3 API; empty: there is none' }),
+    s3Listen: Type.String({
+      default: '',
+      pattern: '^(\\S+:\\d{1,5})?$',
+      description: 'address and port of the S3 API; empty: there is none',
+    }),
     s3Domains: Type.String({
       default: 'localhost',
       description: 'host names, separated by commas, whose sub-domains are buckets of the S3 API',
