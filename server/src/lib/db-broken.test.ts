@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Sql } from 'postgres'
 import { isDatabaseAway, openDatabase, sql, type Tx } from '#lib/db.ts'
-import { sendAtOnce } from '#lib/db-transaction.ts'
+import { transact } from '#lib/db-transaction.ts'
 import { makeLog } from '#lib/log.ts'
 import { testDatabase } from '#lib/testing/database.ts'
 
@@ -90,10 +90,12 @@ test('a commit on another connection than the beginning is none', async () => {
     const unsafe = async () => Object.assign([], { state: { pid: sent++ < at ? 1 : 2 } })
     return { unsafe } as unknown as Sql
   }
-  const statements = [{ text: 'select 1', values: [] }]
-  assert.deepEqual(
-    (await sendAtOnce(breaking(3), statements)).map((rows) => [...rows]),
-    [[]],
-  )
-  await assert.rejects(sendAtOnce(breaking(2), statements), isDatabaseAway)
+  const once = (client: Sql) =>
+    transact(
+      client,
+      async (inner) => inner.unsafe('select 1'),
+      () => false,
+    )
+  assert.deepEqual([...(await once(breaking(3)))], [])
+  await assert.rejects(once(breaking(2)), isDatabaseAway)
 })

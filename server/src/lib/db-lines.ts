@@ -2,16 +2,13 @@
 // postgres.js whose connection broke may never send again (what it was about to write counts as under way for ever), and one
 // that is told to roll back on a connection that is gone takes the process with it.
 //
-// A line is taken by one transaction, or shared by statements and by whole transactions sent at once: postgres.js sends what
-// it is told in the order in which it is told, so what is said in one breath stays together.
+// A line is taken by one transaction, or shared by statements that are transactions of their own.
 import type { Row, Sql } from 'postgres'
 import {
   type Answer,
   brokenConnection,
   type Client,
   say,
-  sendAtOnce,
-  type Statement,
   transact,
   type TransactionClient,
 } from '#lib/db-transaction.ts'
@@ -19,8 +16,6 @@ import {
 export interface Lines extends Client {
   /** `work` in one transaction, committed when it returns. */
   begin<Result>(work: (inner: TransactionClient) => Promise<Result>): Promise<Result>
-  /** Statements that need none of each other's rows, in one transaction and one round trip. */
-  atOnce(statements: readonly Statement[]): Promise<Row[][]>
   close(): Promise<void>
 }
 
@@ -132,11 +127,6 @@ export function openLines(connectOne: (onclose: () => void) => Sql, most: number
         line.cut = undefined
         release(line)
       }
-    },
-    atOnce(statements) {
-      const line = idlest()
-      if (line) return share(line, sendAtOnce(line.client, statements))
-      return shareLater((client) => sendAtOnce(client, statements))
     },
     async close() {
       clearInterval(prune)

@@ -76,23 +76,6 @@ async function inScope<Result>(
   return result
 }
 
-/** Whole transactions in one round trip: the rows of each statement. */
-export async function sendAtOnce(client: Sql, statements: readonly Statement[]): Promise<Row[][]> {
-  const all = [
-    client.unsafe('begin read write'),
-    ...statements.map(({ text, values }) => client.unsafe(text, values as never[], { prepare: true })),
-    client.unsafe('commit'),
-  ]
-  const ended = await Promise.allSettled(all.map(answered))
-  const answers = ended.map((each) => {
-    if (each.status === 'fulfilled') return each.value
-    // outside a transaction every connection is read-only: this one did not see the beginning
-    throw each.reason.code === '25006' ? brokenConnection() : each.reason
-  })
-  requireSame(answers[0]!.session, answers.at(-1)!.session)
-  return answers.slice(1, -1).map(({ rows }) => rows)
-}
-
 type Query = ReturnType<Sql['unsafe']>
 
 // the state is the connection's, which may be another one a moment later

@@ -1,5 +1,6 @@
 // The database. All access goes through here: reads need a `Db`, writes need a `Tx`, and only a transaction makes a `Tx`.
-// That is held twice: by the types, and by PostgreSQL, for outside a transaction every connection is read-only.
+// That is held twice: by the types, and by PostgreSQL, for outside a transaction every connection is read-only, but those of
+// `atOnce`.
 import { type SQL, sql } from 'drizzle-orm'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import { type Client, connect } from '#lib/connect.ts'
@@ -87,10 +88,10 @@ export interface Tx extends Db, Writes {
 
 export interface Database extends Db {
   /**
-   * Statements that need none of each other's rows, in one transaction and one round trip; answers the rows of each. A
-   * deadlock or a serialisation failure runs them again.
+   * One statement that may write, a transaction of its own and one round trip. A deadlock or a serialisation failure runs it
+   * again.
    */
-  atOnce(statements: readonly Statement[]): Promise<object[][]>
+  atOnce<Row extends object>(statement: Statement): Promise<Row[]>
   /** Tells every process (this one too) that something happened; they may miss it, so it is only ever a hint. */
   publish(topic: string, message: string): void
   /**
@@ -119,22 +120,22 @@ interface Subscriber {
 // drizzle keeps the client of a transaction
 const clientOf = (inner: Full) => (inner as unknown as { session: { client: TransactionClient } }).session.client
 
-// connections for transactions of one round trip, which so do not wait behind those of many
+// connections for statements that write by themselves, which so do not wait behind transactions
 const mostQuick = 4
 const again = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
 
 export function openDatabase(url: string, log: Log, given: { connections?: number } = {}): Database {
   const { connections = 8 } = given
-  const one = (onclose: () => void, more: object = {}) =>
+  const one = (isReadOnly: boolean) => (onclose: () => void) =>
     connect(url, {
-      ...{ max: 1, idle_timeout: 60, max_lifetime: null, connect_timeout: 10, onclose, ...more },
+      ...{ max: 1, idle_timeout: 60, max_lifetime: null, connect_timeout: 10, onclose, fetch_types: isReadOnly },
       connection: {
         application_name: 'pileus',
-        default_transaction_read_only: true,
+        default_transaction_read_only: isReadOnly,
         idle_in_transaction_session_timeout: 60_000,
       },
     })
-  const lines = openLines(one, connections)
+  const lines = openLines(one(true), connections)
   const reads = drizzle({ client: lines as unknown as Client, jit: true }) as Full
   const topics = new Map<string, Subscriber[]>()
   const everyone = () => [...topics.values()].flat()
@@ -149,11 +150,11 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
     log.debug({ code, attempt }, 'transaction again')
     return true
   }
-  const quick = openLines((onclose) => one(onclose, { fetch_types: false }), mostQuick)
-  const atOnce = async (statements: readonly Statement[]) => {
+  const quick = openLines(one(false), mostQuick)
+  const atOnce = async ({ text, values }: Statement) => {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await quick.atOnce(statements)
+        return await quick.unsafe(text, values)
       } catch (error) {
         if (!isRepeatable(error, attempt)) throw error
       }

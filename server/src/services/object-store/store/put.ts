@@ -8,7 +8,7 @@ import { tell, type Telling } from '../notification/tell.ts'
 import { defaultLock } from '../object-lock.ts'
 import { holdBlobs, releaseBlobs } from './blobs.ts'
 import type { Received } from './bytes.ts'
-import { lockName, lockStatement } from './lock.ts'
+import { lockName } from './lock.ts'
 import { findObject } from './read.ts'
 import { keepNumbered, keepVersion } from './versions.ts'
 
@@ -82,44 +82,21 @@ export async function putAtOnce(
   facts: ObjectFacts,
 ): Promise<Put | undefined> {
   if (bytes.extents || container.versions || container.objectLock || container.notification) return undefined
-  const put = putStatement(container, name, bytes, facts, 'what holds no blobs')
-  const [, [made]] = (await db.atOnce([lockStatement(container.id, name), put])) as [unknown, Made[]]
+  const [made] = await db.atOnce<Made>(putStatement(container, name, bytes, facts, 'what holds no blobs'))
   return made && asPut(made)
 }
 
 const asPut = ({ version }: Made): Put => ({ version: Number(version), modifiedAt: new Date(Number(version) / 1000) })
 
-// Of a container that keeps versions by now nothing is overwritten, unless the caller has seen to them.
 const text = `
-  with old as materialized (
-    select version, case when kind = 'slo' then 0 else size end as size, extents
-    from object where container_id = $1 and name = $2
-  ), at as materialized (
-    select greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint, (select version + 1 from old)) as version
-  ), made as (
-    insert into object (container_id, name, version, size, etag, content_type, metadata, headers, kind, manifest,
-      checksums, delete_at, modified_at, data, extents, storage_class, sealed, tags, acl, lock, unversioned)
-    select $1::bigint, $2, at.version, $3::bigint, $4, $5, $6::text::jsonb, $7::text::jsonb, $8, $9::text::jsonb,
-      $10::text::jsonb, $11::text::timestamptz, to_timestamp(at.version / 1000000.0), $12::bytea, $13::text::jsonb, $14,
-      $15::text::jsonb, $19::text::jsonb, $20::text::jsonb, $21::text::jsonb, $22::boolean
-    from at where exists (select from object_container where id = $1 and ($16 or (versions is null and notification is null)))
-      and ($16 or not exists (select from old where extents is not null))
-    on conflict (container_id, name) do update set version = excluded.version, size = excluded.size,
-      etag = excluded.etag, content_type = excluded.content_type, metadata = excluded.metadata,
-      headers = excluded.headers, kind = excluded.kind, manifest = excluded.manifest,
-      checksums = excluded.checksums, delete_at = excluded.delete_at, modified_at = excluded.modified_at,
-      data = excluded.data, extents = excluded.extents, storage_class = excluded.storage_class,
-      sealed = excluded.sealed, tags = excluded.tags, acl = excluded.acl, lock = excluded.lock,
-      unversioned = excluded.unversioned
-    returning version
-  ), used as (
-    insert into object_usage (container_id, shard, objects, bytes)
-    select $1, $17::smallint, 1 - (select count(*) from old), $18::bigint - coalesce((select size from old), 0) from made
-    on conflict (container_id, shard) do update set objects = object_usage.objects + excluded.objects,
-      bytes = object_usage.bytes + excluded.bytes
-  )
-  select made.version, (select extents from old) as old_extents from made`
+  select made_version as version, old_extents from put_object(container => $1, name => $2, size => $3, etag => $4,
+    content_type => $5, metadata => $6::text::jsonb, headers => $7::text::jsonb, kind => $8, manifest => $9::text::jsonb,
+    checksums => $10::text::jsonb, delete_at => $11::text::timestamptz, data => $12, extents => $13::text::jsonb,
+    storage_class => $14, sealed => $15::text::jsonb, tags => $16::text::jsonb, acl => $17::text::jsonb,
+    lock => $18::text::jsonb, unversioned => $19, over_anything => $20, usage_shard => $21)
+  where made_version is not null`
 
+/** See put_object in the migrations. */
 function putStatement(
   container: Pick<Container, 'id' | 'versions'>,
   name: string,
@@ -133,8 +110,8 @@ function putStatement(
     values: [
       ...[container.id, name, bytes.size, bytes.etag, contentType, json(metadata), json(headers), kind, json(manifest)],
       ...[json(bytes.checksums), deleteAt?.toISOString() ?? null, bytes.data, json(bytes.extents), bytes.storageClass],
-      ...[json(bytes.sealed), over === 'anything', randomInt(16), kind === 'slo' ? 0 : bytes.size],
-      ...[json(tags), json(acl), json(lock), container.versions !== 'enabled'],
+      ...[json(bytes.sealed), json(tags), json(acl), json(lock)],
+      ...[container.versions !== 'enabled', over === 'anything', randomInt(16)],
     ],
   }
 }
