@@ -18,7 +18,8 @@ export function borrow(): Buffer {
   if (slab) return slab
   if (made === mostSlabs) return Buffer.allocUnsafeSlow(spareBytes)
   made++
-  const fresh = Buffer.allocUnsafeSlow(slabBytes)
+  // shared, so that a thread can look at it too
+  const fresh = Buffer.from(new SharedArrayBuffer(slabBytes))
   lost.register(fresh, undefined)
   return fresh
 }

@@ -41,6 +41,7 @@ export async function copyBytes(
   })
   return {
     bytes: await receive(world, opened, {
+      length: object.size,
       ...options,
       sealing: sealing && { ...sealing, opaqueEtag: sealing.opaqueEtag && !plainEtag },
     }),

@@ -132,6 +132,7 @@ export async function uploadPartCopy(request: ObjectRequest): Promise<Answer> {
   const options = await partOptions(request, upload)
   const received = await receive(world, await allOf(content, range), {
     ...options,
+    length: range.end - range.start + 1,
     checksums: algorithm ? { [algorithm]: digestOf(algorithm) } : {},
   })
   const at = await keepPart(request, upload, number, received)

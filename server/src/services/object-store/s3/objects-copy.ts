@@ -158,7 +158,7 @@ async function bytesFor(
     return copyBytes(request.world, object, { whose: request.bucket.whose, wish, customerKey, anew, ...options })
   }
   const sealing = await sealingFor(request)
-  const bytes = await receive(request.world, await allOf(content), { ...options, sealing })
+  const bytes = await receive(request.world, await allOf(content), { ...options, length: content.size, sealing })
   return { bytes, shared: false }
 }
 

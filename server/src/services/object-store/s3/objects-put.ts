@@ -63,7 +63,11 @@ export async function receiveBody(
   const claim = readClaim(request)
   const names = [...new Set([claim?.algorithm, always])].filter((each) => each !== undefined)
   const checksums = Object.fromEntries(names.map((name) => [name, digestOf(name)]))
-  const received = await receive(request.world, limited(request.body.stream()), { ...options, checksums })
+  const received = await receive(request.world, limited(request.body.stream()), {
+    ...options,
+    length: request.body.length,
+    checksums,
+  })
   try {
     if (expected !== undefined && expected !== received.md5) refuse('BadDigest')
     requireSame(claim, received.checksums)

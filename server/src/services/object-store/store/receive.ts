@@ -1,6 +1,7 @@
 // Bytes in: hashed as they pass, durable when it returns.
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Fault } from '#lib/fault.ts'
+import { type Hasher, makeHasher } from '#lib/hasher.ts'
 import { newId } from '#lib/id.ts'
 import type { World } from '#lib/world.ts'
 import { backendOf, backendOfClass } from '../backends.ts'
@@ -13,6 +14,8 @@ import type { Digest, Received } from './bytes.ts'
 export const inlineBytes = 16 * 1024
 
 export interface ReceiveOptions {
+  /** Of the bytes to come, where it is known. */
+  length?: number | undefined
   /** Whose backend takes what does not stand in the row. */
   storageClass?: string | undefined
   /** Digests wanted besides md5, by the name they are kept under. */
@@ -27,23 +30,22 @@ export interface ReceiveOptions {
 export async function receive(
   world: World,
   data: AsyncIterable<Buffer>,
-  { storageClass = standard, checksums = {}, sealing, inlineUpTo = inlineBytes }: ReceiveOptions = {},
+  { length, storageClass = standard, checksums = {}, sealing, inlineUpTo = inlineBytes }: ReceiveOptions = {},
 ): Promise<Received> {
   const backend = backendOfClass(world, storageClass)
-  const md5 = createHash('md5')
-  const digests = [md5, ...Object.values(checksums)]
-  let size = 0
   const source = data[Symbol.asyncIterator]()
+  let size = 0
   const next = async () => {
     const got = await source.next()
     if (got.done) return undefined
     size += got.value.length
-    for (const each of digests) each.update(got.value)
+    for (const each of Object.values(checksums)) each.update(got.value)
     return got.value
   }
   const seal = sealing && newBlobSeal(sealing)
-  const made = (held: Pick<Received, 'data' | 'extents' | 'sealed'>): Received => {
-    const digest = md5.digest('hex')
+  let md5: Hasher | undefined
+  const made = async (held: Pick<Received, 'data' | 'extents' | 'sealed'>): Promise<Received> => {
+    const digest = (await md5!.digest()).toString('hex')
     const named = Object.entries(checksums).map(([name, each]) => [name, each.digest('base64')])
     return {
       ...held,
@@ -58,21 +60,32 @@ export async function receive(
     const head: Buffer[] = []
     let piece = await next()
     for (; piece && size <= inlineUpTo; piece = await next()) head.push(Buffer.from(piece))
+    const hasher = (md5 = makeHasher('md5', piece ? length : size))
+    for (const each of head) await hasher.update(each)
     if (!piece) {
       const plain = head.length === 1 ? head[0]! : Buffer.concat(head)
-      if (!seal) return made({ data: plain, extents: null, sealed: null })
+      if (!seal) return await made({ data: plain, extents: null, sealed: null })
       const sealed = { ...sealing.sealed, ...seal.beside }
-      return made({ data: sealSingle(plain, seal.key), extents: null, sealed })
+      return await made({ data: sealSingle(plain, seal.key), extents: null, sealed })
     }
     const blob = newId()
     async function* all(): AsyncIterable<Buffer> {
       yield* head
-      for (; piece; piece = await next()) yield piece
+      for (; piece; piece = await next()) {
+        const hashing = hasher.update(piece)
+        hashing?.catch(() => {}) // seen below
+        try {
+          yield piece
+        } finally {
+          await hashing
+        }
+      }
     }
     await backend.write(blob, seal ? sealSegments(all(), seal.key) : all())
     const extent: Extent = { blob, size, backend: backend.name, ...(seal && { sealed: seal.beside }) }
-    return made({ data: null, extents: [extent], sealed: sealing?.sealed ?? null })
+    return await made({ data: null, extents: [extent], sealed: sealing?.sealed ?? null })
   } finally {
+    md5?.drop()
     await source.return?.()
   }
 }

@@ -217,7 +217,7 @@ async function wholeCopy(sr: SwiftRequest, whose: SwiftRequest['whose'], found: 
   if (content.size > mostBytes) refuse(413, 'The object is larger than 5 GiB: copy its manifest instead.')
   const options = await optionsInto(into.sr, into.state)
   const opened = await content.open({ start: 0, end: content.size - 1 })
-  const bytes = await receive(sr.req.world, inTurn(opened), options)
+  const bytes = await receive(sr.req.world, inTurn(opened), { ...options, length: content.size })
   const { 'x-object-manifest': _, ...headers } = found.headers
   return { bytes, facts: { ...factsOf(found), headers, kind: 'plain' as const, manifest: null } }
 }

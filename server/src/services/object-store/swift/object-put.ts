@@ -34,7 +34,7 @@ export async function writeObject(sr: SwiftRequest, state: State): Promise<Answe
     return store(sr, state, emptyBytes, { ...facts, ...(await linkFacts(sr)) })
   }
   await requireRoom(sr, state, state.container, length ?? 0)
-  return putBytes(sr, state, piecesOf(sr.req.stream), facts)
+  return putBytes(sr, state, piecesOf(sr.req.stream), facts, length)
 }
 
 /** A plain object of these bytes, which are `length` as far as is known. */
@@ -49,7 +49,7 @@ export async function writeBytes(
   if (!state.container) refuse(404)
   const facts = readFacts(sr)
   await requireRoom(sr, state, state.container, length)
-  return putBytes(sr, state, data, facts)
+  return putBytes(sr, state, data, facts, length)
 }
 
 /** How bytes are taken in that are to lie in this container. */
@@ -67,10 +67,11 @@ export async function putBytes(
   state: State,
   data: AsyncIterable<Buffer>,
   facts: ObjectFacts,
+  length?: number,
 ): Promise<Answer> {
   let received: Received
   try {
-    received = await receive(sr.req.world, limited(data), await optionsInto(sr, state))
+    received = await receive(sr.req.world, limited(data), { ...(await optionsInto(sr, state)), length })
   } catch (error) {
     const { code } = error as { code?: unknown }
     if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') refuse(499, 'The client went away.')

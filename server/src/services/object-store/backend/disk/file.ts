@@ -9,6 +9,7 @@ import { BlobCorrupt } from '../contract.ts'
 const unfinished = '.part'
 /** Written when the directory holds all that it should: one without it is new, or was emptied. */
 const filledMark = 'filled'
+const writeBackBytes = 16 << 20
 
 export interface Disk {
   readonly dir: string
@@ -125,6 +126,16 @@ async function openPart(part: string, dir: string): Promise<FileHandle> {
 function writePart(file: FileHandle, part: string, path: string): Part {
   let position = 0
   let isOpen = true
+  let [backAt, goingBack]: [number, Promise<void>] = [0, Promise.resolve()]
+  // the disk works while bytes come in, so that little is left to wait for at the end
+  const startWriteBack = () => {
+    backAt = Infinity
+    goingBack = goingBack.then(() => file.datasync())
+    goingBack.then(
+      () => (backAt = position),
+      () => {}, // told by sync: the system tells it only once
+    )
+  }
   return {
     async write(pieces) {
       let left = pieces
@@ -134,8 +145,12 @@ function writePart(file: FileHandle, part: string, path: string): Part {
         position += bytesWritten
         left = after(left, bytesWritten)
       }
+      if (position - backAt >= writeBackBytes) startWriteBack()
     },
-    sync: () => file.datasync(),
+    async sync() {
+      await goingBack
+      await file.datasync()
+    },
     async finish() {
       isOpen = false
       await file.close()

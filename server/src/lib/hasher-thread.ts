@@ -1,0 +1,20 @@
+// The thread of hasher.ts.
+import { createHash, type Hash } from 'node:crypto'
+import { parentPort } from 'node:worker_threads'
+import type { Answer, Order } from '#lib/hasher.ts'
+
+const hashes = new Map<number, Hash>()
+const answer = (about: Answer) => parentPort!.postMessage(about)
+
+// what fails here ends the thread, and with it the digests that it was computing: hasher.ts tells those who wait
+parentPort!.on('message', (order: Order) => {
+  const { id } = order
+  if (order.kind === 'begin') return void hashes.set(id, createHash(order.algorithm))
+  if (order.kind === 'update') {
+    hashes.get(id)!.update(order.piece)
+    return answer({ id })
+  }
+  const hash = hashes.get(id)!
+  hashes.delete(id)
+  if (order.kind === 'digest') answer({ id, digest: hash.digest() })
+})
