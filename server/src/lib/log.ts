@@ -53,9 +53,10 @@ function gathering(): DestinationStream {
   const flush = () => {
     clearTimeout(timer)
     timer = undefined
-    out.flushSync()
+    out.flush()
   }
-  process.on('exit', flush)
+  // this one fsyncs as well
+  process.on('exit', () => out.flushSync())
   const destination = {
     // so pino says of which level a line is
     [Symbol.for('pino.metadata')]: true,
