@@ -30,23 +30,20 @@ function holdNew(extents: Extent[]): SQL {
 const locked = (extents: Extent[]) => sql`
   mine as (select blob, count(*)::int as n from unnest(${`{${extents.map(({ blob }) => blob).join()}}`}::text::uuid[]) as blob group by blob),
   locked as materialized (
-    select id, refs, backend from object_blob where id in (select blob from mine) order by id for update
+    select id, refs, backend, n from object_blob join mine on id = blob order by id for update of object_blob
   )`
 
 const holdMore = (extents: Extent[]) => sql`with ${locked(extents)}
-  update object_blob b set refs = b.refs + mine.n from mine, locked
-  where b.id = mine.blob and b.id = locked.id returning b.id`
+  update object_blob b set refs = b.refs + n from locked where b.id = locked.id returning b.id`
 
 /** One object less refers to these; what none refers to is garbage. */
 export async function releaseBlobs(tx: Tx, extents: Extent[]): Promise<void> {
   if (extents.length === 0) return
   const garbage = await tx.rows<{ id: string }>(sql`with ${locked(extents)},
     less as (
-      update object_blob b set refs = b.refs - mine.n from mine, locked
-      where b.id = mine.blob and b.id = locked.id and locked.refs > mine.n
+      update object_blob b set refs = b.refs - n from locked where b.id = locked.id and locked.refs > n
     ), gone as (
-      delete from object_blob b using mine, locked
-      where b.id = mine.blob and b.id = locked.id and locked.refs <= mine.n returning b.id, b.backend
+      delete from object_blob b using locked where b.id = locked.id and locked.refs <= n returning b.id, b.backend
     )
     insert into object_garbage (id, backend) select id, backend from gone on conflict do nothing returning id`)
   if (garbage.length > 0) tx.afterCommit(() => garbageHeard?.())
