@@ -9,6 +9,7 @@ export type FaultKind =
   | 'conflict'
   | 'overQuota'
   | 'noCapacity'
+  | 'noSpace'
   | 'unavailable'
   | 'tooLarge'
   | 'notAcceptable'

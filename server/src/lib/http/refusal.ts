@@ -11,6 +11,7 @@ export function faultOf(error: unknown, request: IncomingMessage): Fault | undef
   const more = { cause: error }
   if (isDatabaseAway(error))
     return new Fault('unavailable', 'The database is not available; try again in a moment.', more)
+  if (sqlState(error) === '53100') return new Fault('noSpace', 'There is not enough space left in the database.', more)
   if (request.destroyed && !request.complete)
     return new Fault('invalid', 'The request ended before its body was complete.', more)
   const code = sqlState(error)

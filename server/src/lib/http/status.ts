@@ -25,4 +25,5 @@ export const statusOf: Readonly<Record<FaultKind, number>> = {
   notImplemented: 501,
   noCapacity: 503,
   unavailable: 503,
+  noSpace: 507,
 }

@@ -24,9 +24,9 @@ export interface Checked {
 export interface Backend {
   readonly name: string
   /**
-   * Takes the bytes in order, each piece done with when it asks for the next one; when it returns they are durable, in as many copies as the backend promises, and can be
-   * read; before that nobody sees any of them. When it throws (or `data` does) nothing is left. Throws overQuota with code
-   * '507' when there is no room, unavailable when the place does not answer.
+   * Takes the bytes in order, each piece done with when it asks for the next one; when it returns they are durable, in as
+   * many copies as the backend promises, and can be read; before that nobody sees any of them. When it throws (or `data`
+   * does) nothing is left. Throws noSpace when there is no room, unavailable when the place does not answer.
    */
   write(id: string, data: AsyncIterable<Buffer>): Promise<{ size: number }>
   /**

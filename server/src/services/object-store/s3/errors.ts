@@ -100,7 +100,7 @@ const kindOf: Record<number, FaultKind> = {
   416: 'badRange',
   501: 'notImplemented',
   503: 'unavailable',
-  507: 'overQuota',
+  507: 'noSpace',
 }
 
 /** Ends the request with this code. `message` in place of the usual sentence; `about`: further elements of the reply. */
@@ -117,6 +117,7 @@ const codeOfKind: Record<FaultKind, S3Code> = {
   conflict: 'OperationAborted',
   overQuota: 'QuotaExceeded',
   noCapacity: 'ServiceUnavailable',
+  noSpace: 'StorageFull',
   unavailable: 'ServiceUnavailable',
   tooLarge: 'EntityTooLarge',
   notAcceptable: 'InvalidRequest',
@@ -151,7 +152,6 @@ export function errorOf(fault: Fault | undefined): S3Error {
 function codeOf({ kind, code = '' }: Fault): S3Code {
   if (Object.hasOwn(codes, code)) return code as S3Code
   // what the store beneath says, in its own words
-  if (code === '507') return 'StorageFull'
   if (code === 'ContainerNotFound') return 'NoSuchBucket'
   return codeOfKind[kind]
 }

@@ -23,7 +23,6 @@ const kindOf: Record<number, FaultKind> = {
   416: 'badRange',
   501: 'notImplemented',
   503: 'unavailable',
-  507: 'overQuota',
 }
 
 /** Ends the request with this status; the text is for its reader. */

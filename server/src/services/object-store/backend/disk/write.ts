@@ -84,7 +84,7 @@ const freeBytes = (disk: Disk) =>
 function tooFew(disks: Disks, cause: unknown): Fault {
   const { code } = (cause ?? {}) as NodeJS.ErrnoException
   if (code !== undefined && noRoom.has(code))
-    return new Fault('overQuota', 'There is not enough space left to store the object.', { code: '507', cause })
+    return new Fault('noSpace', 'There is not enough space left to store the object.', { cause })
   return new Fault('unavailable', `The object cannot be stored in ${disks.atLeast} copies now; try again later.`, {
     code: '503',
     cause,

@@ -62,7 +62,7 @@ export function sender(service: Service): Send {
         const code = /<Code>([^<]*)<\/Code>/.exec(body)?.[1] ?? ''
         problem = faultOf(service, status, code)
         if (status < 500 && code !== 'RequestTimeout' && code !== 'SlowDown') throw problem
-        if (problem.kind === 'overQuota') throw problem
+        if (problem.kind === 'noSpace') throw problem
       } catch (error) {
         if (error instanceof Fault) throw error
         problem = away(service, error)
@@ -77,7 +77,7 @@ const full = new Set(['XMinioStorageFull', 'QuotaExceeded', 'InsufficientStorage
 
 function faultOf(service: Service, status: number, code: string): Fault {
   if (status === 507 || full.has(code))
-    return new Fault('overQuota', 'There is not enough space left to store the object.', { code: '507' })
+    return new Fault('noSpace', 'There is not enough space left to store the object.')
   const why = code === '' ? `status ${status}` : `${code} (${status})`
   return new Fault('unavailable', 'The storage behind this object answers with an error.', {
     code: '503',
