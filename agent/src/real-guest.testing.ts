@@ -15,6 +15,7 @@ import type {
   MachineSpec,
   MachineStatus,
 } from '@pileus/contract/agent.ts'
+import { exampleMachine } from '@pileus/contract/testing.ts'
 import { type TestConnection, type TestServer, testServer } from './connection/server.testing.ts'
 
 /** Why these tests cannot run here; false when they can. */
@@ -218,37 +219,11 @@ export async function testHost(t: TestContext): Promise<TestHost> {
 
 /** A machine from the tiny image on one port. */
 export function tinySpec(id: string, image: ImageSource, changes: Partial<MachineSpec> = {}): MachineSpec {
-  return {
+  const userData = Buffer.from('#!/bin/sh\necho "user data ran on $(hostname)"\n').toString('base64')
+  return exampleMachine({
     id,
-    vcpus: 1,
-    memoryMb: 128,
-    firmware: 'bios',
-    power: 'running',
-    shutdownSeconds: 60,
-    restart: { serial: 0, hard: false },
     disks: [{ id: 'root', role: 'root', sizeMb: 200, image, serial: 0 }],
-    kernel: null,
-    ramdisk: null,
-    kernelArgs: '',
-    nics: [],
-    configDrive: false,
-    metadata: {
-      instanceId: 'i-0000002a',
-      hostname: 'web',
-      name: 'web',
-      projectId: 'p1',
-      availabilityZone: 'nova',
-      flavor: 'tiny',
-      launchIndex: 0,
-      reservationId: 'r-1',
-      keys: [],
-      meta: {},
-      userData: Buffer.from('#!/bin/sh\necho "user data ran on $(hostname)"\n').toString('base64'),
-      adminPassword: null,
-      networkData: {},
-      securityGroups: [],
-      files: [],
-    },
+    metadata: { ...exampleMachine().metadata, userData },
     ...changes,
-  }
+  })
 }

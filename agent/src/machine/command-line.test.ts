@@ -1,42 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { MachineSpec } from '@pileus/contract/agent.ts'
+import { exampleMachine } from '@pileus/contract/testing.ts'
 import { commandLine, type Launch } from './command-line.ts'
 
 const id = '5f0c9f0e-8a44-4c52-9a1b-6a1e6a7b3c01'
 const disk = (name: string) => ({ id: name, role: 'root' as const, sizeMb: 100, image: null, serial: 0 })
-const spec: MachineSpec = {
+const spec = exampleMachine({
   id,
   vcpus: 2,
   memoryMb: 256,
-  firmware: 'bios',
-  power: 'running',
-  shutdownSeconds: 60,
-  restart: { serial: 0, hard: false },
   disks: [disk('0f9b4c9e-2b1f-4a33-9a32-3f1b7a7e0001'), disk('swap')],
-  kernel: null,
-  ramdisk: null,
-  kernelArgs: '',
-  nics: [],
-  configDrive: false,
-  metadata: {
-    instanceId: 'i-1',
-    hostname: 'm',
-    name: 'm',
-    projectId: 'p',
-    availabilityZone: 'nova',
-    flavor: 'f',
-    launchIndex: 0,
-    reservationId: 'r',
-    keys: [],
-    meta: {},
-    userData: null,
-    adminPassword: null,
-    networkData: {},
-    securityGroups: [],
-    files: [],
-  },
-}
+})
 const launch: Launch = {
   spec,
   accelerator: 'tcg',

@@ -1,41 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MachineSpec } from '@pileus/contract/agent.ts'
+import { exampleMachine } from '@pileus/contract/testing.ts'
 import type { MachineState } from './folder.ts'
 import { type Action, decide, type Phase } from './power.ts'
 
-const spec: MachineSpec = {
-  id: 'm',
-  vcpus: 1,
-  memoryMb: 128,
-  firmware: 'bios',
-  power: 'running',
-  shutdownSeconds: 60,
-  restart: { serial: 0, hard: false },
-  disks: [{ id: 'root', role: 'root', sizeMb: 100, image: null, serial: 0 }],
-  kernel: null,
-  ramdisk: null,
-  kernelArgs: '',
-  nics: [],
-  configDrive: false,
-  metadata: {
-    instanceId: 'i-1',
-    hostname: 'm',
-    name: 'm',
-    projectId: 'p',
-    availabilityZone: 'nova',
-    flavor: 'f',
-    launchIndex: 0,
-    reservationId: 'r',
-    keys: [],
-    meta: {},
-    userData: null,
-    adminPassword: null,
-    networkData: {},
-    securityGroups: [],
-    files: [],
-  },
-}
+const spec = exampleMachine()
 const made = { root: { serial: 0, file: 'disks/root.raw', format: 'raw' as const, backing: null } }
 const fresh: MachineState = {
   restartSerial: null,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { PortSpec } from '@pileus/contract/agent.ts'
+import { exampleMachine } from '@pileus/contract/testing.ts'
 import { pino } from 'pino'
 import type { Guest } from './documents.ts'
 import { serveMetadata } from './service.ts'
@@ -22,26 +23,7 @@ const port: PortSpec = {
   rules: [],
   dhcpOptions: [],
 }
-const guest: Guest = {
-  id: 'machine-1',
-  metadata: {
-    instanceId: 'i-00000001',
-    hostname: 'web',
-    name: 'web',
-    projectId: 'p1',
-    availabilityZone: 'nova',
-    flavor: 'tiny',
-    launchIndex: 0,
-    reservationId: 'r-1',
-    keys: [],
-    meta: {},
-    userData: null,
-    adminPassword: null,
-    networkData: {},
-    securityGroups: [],
-    files: [],
-  },
-}
+const guest: Guest = exampleMachine()
 
 test('each guest gets its own documents, nobody else any', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'pileus-metadata-'))

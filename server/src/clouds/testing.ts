@@ -9,6 +9,7 @@ import type {
   NetworkSpec,
   PortSpec,
 } from '@pileus/contract/agent.ts'
+import { exampleMachine } from '@pileus/contract/testing.ts'
 import { type Config, readConfig } from '#lib/config.ts'
 import { type Database, openDatabase, sql } from '#lib/db.ts'
 import { newId } from '#lib/id.ts'
@@ -151,40 +152,12 @@ export function wakeBell(t: Pick<TestContext, 'after'>, db: Database) {
 }
 
 export function machineSpec(changes: Partial<MachineSpec> = {}): MachineSpec {
-  const id = changes.id ?? newId()
-  return {
-    id,
-    vcpus: 1,
-    memoryMb: 128,
-    firmware: 'bios',
-    power: 'running',
+  return exampleMachine({
+    id: newId(),
     shutdownSeconds: 0,
-    restart: { serial: 0, hard: false },
     disks: [{ id: 'root', role: 'root', sizeMb: 1024, image: null, serial: 0 }],
-    kernel: null,
-    ramdisk: null,
-    kernelArgs: '',
-    nics: [],
-    configDrive: false,
-    metadata: {
-      instanceId: 'i-00000001',
-      hostname: 'web',
-      name: 'web',
-      projectId: 'p',
-      availabilityZone: 'nova',
-      flavor: 'tiny',
-      launchIndex: 0,
-      reservationId: 'r-1',
-      keys: [],
-      meta: {},
-      userData: null,
-      adminPassword: null,
-      networkData: {},
-      securityGroups: [],
-      files: [],
-    },
     ...changes,
-  }
+  })
 }
 
 export function portSpec(machineId: string): PortSpec {
