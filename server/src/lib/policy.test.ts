@@ -98,6 +98,19 @@ test('old names of rules mean what the rules became', (t) => {
   assert.deepEqual(idleOverrides(defaults, overrides, renamed), ['thongs'])
 })
 
+test('rules as lists, as files of old have them', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'pileus-policy-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const rules = { all: [], both: [['role:member', 'role:reader'], 'role:admin'], none: [['role:member', 'role:admin']] }
+  writeFileSync(join(dir, 'image.json'), JSON.stringify(rules))
+  const enforcer = makeEnforcer({}, readOverrides(dir, 'image'))
+  assert.deepEqual(
+    Object.keys(rules).filter((rule) => enforcer.allows(rule, actor(), {})),
+    ['all', 'both'],
+  )
+  assert.equal(enforcer.allows('both', actor({ roles: ['admin'] }), {}), true)
+})
+
 const nine = new Date('2026-11-20T09:30:00Z') // a Friday
 const inContext = (rule: string, address = '10.1.2.3', at = nine, target: object = {}, who = actor()) =>
   makeEnforcer({ it: rule })

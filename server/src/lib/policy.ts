@@ -186,13 +186,19 @@ export function readOverrides(dir: string, service: string, renamed: RenamedPoli
     const parsed: unknown = parseYaml(text) ?? {}
     if (typeof parsed !== 'object' || Array.isArray(parsed)) throw new Error(`${file} is not a map of rules`)
     const { deny, ...rules } = parsed as Record<string, unknown>
-    const texts = Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, String(rule)]))
+    const texts = Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, textOf(rule)]))
     return {
       rules: underTodaysNames(texts, renamed),
       ...(deny !== undefined && { deny: readDeny(deny, file) }),
     }
   }
   return {}
+}
+
+/** A rule as it is written; files of old have lists, one of which must hold, and of each all its members. */
+function textOf(rule: unknown): string {
+  if (!Array.isArray(rule)) return String(rule)
+  return rule.map((each) => `(${[each].flat().join(' and ')})`).join(' or ')
 }
 
 /** A list of names (they deny everything), or a map from rules to such lists. */

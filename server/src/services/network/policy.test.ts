@@ -119,6 +119,8 @@ test("rules of an operator's file for Neutron work as they are", async (t) => {
     'create_port:device_owner': 'not rule:network_device or rule:admin_only',
     'create_rbac_policy:target_tenant': 'rule:restrict_wildcard',
     delete_subnet: 'rule:admin_or_network_owner',
+    update_quota: 'rule:admin_only or (role:manager and rule:owner)',
+    get_port: 'role:manager and rule:owner',
   }
   const lines = Object.entries(rules).map(([name, text]) => `"${name}": "${text}"`)
   writeFileSync(join(policyDir, 'network.yaml'), lines.join('\n'))
@@ -135,7 +137,11 @@ test("rules of an operator's file for Neutron work as they are", async (t) => {
   const policy = { object_type: 'network', object_id: network.id, action: 'access_as_shared' }
   await refused(post(member, 'rbac_policy', { ...policy, target_tenant: '*' }), 403)
   await refused(cloud.as('other').delete(pathOf('subnet', subnet.id)), 404)
-  const { ports } = (await member.get(`${pathOf('port')}?network_id=${network.id}`)).json
+  const quota = { quota: { network: 5 } }
+  assert.equal((await manager.put(pathOf('quotas', manager.projectId), quota)).status, 200)
+  await refused(manager.put(pathOf('quotas', cloud.as('other').projectId), quota), 403)
+  await refused(member.get(pathOf('port')), 403)
+  const { ports } = (await manager.get(`${pathOf('port')}?network_id=${network.id}`)).json
   for (const { id } of ports) await remove(member, 'port', id)
   await remove(member, 'subnet', subnet.id)
 })

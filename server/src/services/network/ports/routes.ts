@@ -154,7 +154,7 @@ export const portRoutes = [
   route({
     method: 'GET',
     path: '/ports',
-    policy: 'authenticated', // the query shows what get_port allows
+    policy: 'get_port',
     async handle(req) {
       const { projectId, isAdmin } = seerOf(req)
       const where = sql`${port.region} = ${req.region} and ${isAdmin ? sql`true` : portsFor(projectId)}`

@@ -29,6 +29,9 @@ const scopeOf = (req: Request, projectId = req.params['project']!): Scope => ({
   projectId,
 })
 
+const here = async () => undefined
+const aboutNamed = (_none: unknown, { params }: Pick<Request, 'params'>) => aboutProject(params['project']!)
+
 /** Everybody may look at their own project's quotas. */
 function requireMine(req: Request): void {
   const project = req.params['project']!
@@ -95,6 +98,8 @@ export const quotaRoutes = [
     method: 'PUT',
     path: '/quotas/:project',
     policy: 'update_quota',
+    target: here,
+    policyTarget: aboutNamed,
     body: UpdateQuota,
     async handle(req) {
       const { check_limit: check, tenant_id: _, project_id: __, ...asked } = req.body.quota as Record<string, unknown>
@@ -115,6 +120,8 @@ export const quotaRoutes = [
     method: 'DELETE',
     path: '/quotas/:project',
     policy: 'delete_quota',
+    target: here,
+    policyTarget: aboutNamed,
     async handle(req) {
       const projects = await projectsWithQuota(req.db, 'network', req.region)
       if (!projects.includes(req.params['project']!))

@@ -39,7 +39,7 @@ export interface ServerPortsWish {
 /**
  * Makes and adopts the ports of a new server. Throws invalid (an unknown network, port or group, an address outside the
  * subnet), conflict (a port or address in use, several networks to choose from), forbidden (an external network that is
- * not shared), overQuota.
+ * not shared, an address chosen on another's network), overQuota.
  */
 export async function allocateServerPorts(tx: Tx, at: At, wish: ServerPortsWish): Promise<ServerPort[]> {
   const nics = wish.requested === 'auto' ? await chooseNetwork(tx, at, wish) : wish.requested
@@ -83,6 +83,10 @@ async function makePort(
   groups: readonly string[],
 ): Promise<Port> {
   const on = await requireNetwork(tx, at, nic.networkId ?? '', wish.actor)
+  const { projectId, isAdmin } = wish.actor
+  // as create_port:fixed_ips:ip_address has it
+  if (nic.fixedIp !== undefined && on.projectId !== projectId && !isAdmin)
+    forbidden(`Addresses on network ${on.id} are chosen by its owner only.`, { code: 'PolicyNotAuthorized' })
   const subnets = await subnetsOf(tx, [on.id])
   if (subnets.length === 0)
     invalid(`Network ${on.id} requires a subnet in order to boot servers on it.`, { code: 'NetworkRequiresSubnet' })
