@@ -105,6 +105,8 @@ async function measureLists(cloud: BenchCloud, { name, ask }: Api, measured: Mea
   await list('versions', versions)
   await list('… near the end', { ...versions, [afterVersion]: folder(folderCount - 10) })
   await list('… of which there are several', { ...versions, prefix: flat })
+  if (name === 'S3') await list('… by delimiter', { ...versions, delimiter: '/', prefix: folders })
+  if (name === 'S3') await list('… by delimiter, of several', { ...versions, delimiter: '/', prefix: flat })
 }
 
 /** CPU of all our processes for each of `count` calls, `atOnce` of them at a time, when they are warm. */

@@ -100,13 +100,28 @@ async function plainRows(db: Db, containerId: number, page: ObjectWindow): Promi
   return db.rows<Row>(sql`
     select ${shown}, null as subdir from object o
     where o.container_id = ${containerId} and ${within(bounds(page))} and ${live}
-    order by o.name ${page.reverse ? sql`desc` : sql`asc`} limit ${page.limit}`)
+    order by o.name ${orderOf(page)} limit ${page.limit}`)
 }
 
 async function folderRows(db: Db, containerId: number, page: ObjectWindow): Promise<Row[]> {
-  const { prefix, delimiter, marker, reverse } = page
-  const range = bounds(page)
-  const order = reverse ? sql`desc` : sql`asc`
+  const first = (where: SQL) => sql`(select o.name from object o
+    where o.container_id = ${containerId} and ${where} and ${live} order by o.name ${orderOf(page)} limit 1)`
+  const rows = await db.rows<Row>(sql`
+    ${walk(page, first)} select ${shown}, walk.subdir from walk
+    left join object o on walk.subdir is null and o.container_id = ${containerId} and o.name = walk.name
+    order by walk.n`)
+  return rows.filter(isBeyond(page))
+}
+
+const orderOf = ({ reverse }: Window) => (reverse ? sql`desc` : sql`asc`)
+
+/**
+ * `with walk(name, subdir, n)`: the names and folders of a page in order, one probe for each, and one more than the page holds
+ * in case that the first is the folder that the last page ended with. `first`: a subquery, the first name that fulfils that.
+ */
+function walk(page: ObjectWindow, first: (where: SQL) => SQL): SQL {
+  const { prefix, delimiter, reverse } = page
+  const range = within(bounds(page))
   const rest = sql`substr(o.name, ${lengthOf(prefix) + 1}::int)`
   const folder = sql`case when position(${delimiter} in ${rest}) > 0
     then left(o.name, ${lengthOf(prefix)}::int + position(${delimiter} in ${rest}) - 1 + ${lengthOf(delimiter)}::int) end`
@@ -114,23 +129,20 @@ async function folderRows(db: Db, containerId: number, page: ObjectWindow): Prom
   const behind = reverse
     ? sql`o.name < coalesce(walk.subdir, walk.name)`
     : sql`o.name >= coalesce(left(walk.subdir, -${lengthOf(delimiter)}::int) || ${nextName(delimiter) ?? delimiter}, walk.name || chr(1))`
-  const rows = await db.rows<Row>(sql`
+  return sql`
     with recursive walk(name, subdir, n) as (
-      (select o.name, ${folder}, 1 from object o
-        where o.container_id = ${containerId} and ${within(range)} and ${live} order by o.name ${order} limit 1)
+      select o.name, ${folder}, 1 from ${first(range)} o
       union all
       select next.name, next.subdir, walk.n + 1 from walk, lateral (
-        select o.name, ${folder} as subdir from object o
-        where o.container_id = ${containerId} and ${within(range)} and ${behind} and ${live}
-        order by o.name ${order} limit 1
+        select o.name, ${folder} as subdir from ${first(sql`${range} and ${behind}`)} o
       ) next where walk.n <= ${page.limit}
-    )
-    select ${shown}, walk.subdir from walk
-    left join object o on walk.subdir is null and o.container_id = ${containerId} and o.name = walk.name
-    order by walk.n`)
-  // the folder that the last page ended with
-  return rows.filter((row) => row.subdir === null || row.subdir !== marker)
+    )`
 }
+
+const isBeyond =
+  ({ marker }: Window) =>
+  ({ subdir }: { subdir: string | null }) =>
+    subdir === null || subdir !== marker
 
 /** Objects and their older versions, the newest first within a name. `versionMarker`: go on behind that version of `marker`. */
 export async function listVersions(
@@ -140,18 +152,46 @@ export async function listVersions(
   versionMarker: number | undefined,
 ): Promise<Entry[]> {
   const range = within(bounds(page))
-  const first =
+  const beyond =
     versionMarker === undefined ? range : sql`(${range} or (o.name = ${page.marker} and o.version < ${versionMarker}))`
-  const order = page.reverse ? sql`o.name desc, o.version desc` : sql`o.name asc, o.version desc`
-  const rows = await db.rows<Row>(sql`
+  if (page.delimiter === '') return (await versionRows(db, containerId, page, beyond)).map(asEntry)
+  const steps = await versionSteps(db, containerId, page)
+  if (versionMarker !== undefined) steps.unshift({ name: page.marker, subdir: null })
+  const names = JSON.stringify(steps.flatMap(({ name, subdir }) => (subdir === null ? name : [])))
+  const named = sql`o.name = any(array(select json_array_elements_text(${names}::text::json)))`
+  const rows = names === '[]' ? [] : await versionRows(db, containerId, page, sql`${named} and ${beyond}`)
+  const byName = Map.groupBy(rows, ({ name }) => name)
+  return steps
+    .flatMap(({ name, subdir }): Entry[] => (subdir === null ? (byName.get(name) ?? []).map(asEntry) : [{ subdir }]))
+    .slice(0, page.limit)
+}
+
+interface Step {
+  name: string
+  subdir: string | null
+}
+
+/** The names of which there is any version, and the folders. */
+async function versionSteps(db: Db, containerId: number, page: ObjectWindow): Promise<Step[]> {
+  const of = (table: SQL, where: SQL) => sql`(select o.name from ${table} o
+    where o.container_id = ${containerId} and ${where} order by o.name ${orderOf(page)} limit 1)`
+  const first = (where: SQL) => sql`(select o.name from (
+      ${of(sql`object`, sql`${where} and ${live}`)} union all ${of(sql`object_version`, where)}
+    ) o order by o.name ${orderOf(page)} limit 1)`
+  const steps = await db.rows<Step>(sql`${walk(page, first)} select walk.name, walk.subdir from walk order by walk.n`)
+  return steps.filter(isBeyond(page))
+}
+
+async function versionRows(db: Db, containerId: number, page: ObjectWindow, where: SQL): Promise<Row[]> {
+  const order = sql`o.name ${orderOf(page)}, o.version desc`
+  return db.rows<Row>(sql`
     select ${shown}, null as subdir, o.delete_marker, o.latest from (
       (select ${columns}, false as delete_marker, true as latest from object o
-        where o.container_id = ${containerId} and ${first} and ${live} order by ${order} limit ${page.limit})
+        where o.container_id = ${containerId} and ${where} and ${live} order by ${order} limit ${page.limit})
       union all
       (select ${columns}, delete_marker,
           not exists (select from object c where c.container_id = o.container_id and c.name = o.name) and o.version =
             (select max(v.version) from object_version v where v.container_id = o.container_id and v.name = o.name) as latest
-        from object_version o where o.container_id = ${containerId} and ${first} order by ${order} limit ${page.limit})
+        from object_version o where o.container_id = ${containerId} and ${where} order by ${order} limit ${page.limit})
     ) o order by ${order} limit ${page.limit}`)
-  return rows.map(asEntry)
 }

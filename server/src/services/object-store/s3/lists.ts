@@ -132,9 +132,6 @@ function readToken(token: string): string {
   return Buffer.from(token.slice(tokenMark.length), 'base64url').toString('utf8')
 }
 
-// Behind every name that begins with the folder's: no name has this character.
-const behind = '\u{10FFFF}'
-
 export async function listObjectVersions(request: BucketRequest): Promise<Answer> {
   const { bucket, query } = request
   const page = readPage(request, 'max-keys')
@@ -186,30 +183,12 @@ async function versionsPage(
   idMarker: string,
 ): Promise<{ entries: Entry[]; more: boolean }> {
   const { prefix, delimiter, limit } = page
-  const entries: Entry[] = []
-  if (limit === 0) return { entries, more: false }
+  if (limit === 0) return { entries: [], more: false }
   const { id } = bucket.container
-  let marker = delimiter !== '' && keyMarker.endsWith(delimiter) && idMarker === '' ? keyMarker + behind : keyMarker
-  let version = idMarker === '' ? undefined : await versionOf(db, id, keyMarker, idMarker)
-  for (;;) {
-    const window = { prefix, delimiter: '', marker, endMarker: '', limit: limit + 1, reverse: false }
-    const rows = await listVersions(db, id, window, version)
-    let jumped = false
-    for (const row of rows) {
-      if (isFolder(row)) continue
-      const cut = delimiter === '' ? -1 : row.name.indexOf(delimiter, prefix.length)
-      const next: Entry = cut < 0 ? row : { subdir: row.name.slice(0, cut + delimiter.length) }
-      if (entries.length === limit) return { entries, more: true }
-      entries.push(next)
-      if (!isFolder(next)) continue
-      // on behind the folder, however much is in it
-      marker = next.subdir + behind
-      version = undefined
-      jumped = true
-      break
-    }
-    if (!jumped) return { entries, more: false }
-  }
+  const version = idMarker === '' ? undefined : await versionOf(db, id, keyMarker, idMarker)
+  const window = { prefix, delimiter, marker: keyMarker, endMarker: '', limit: limit + 1, reverse: false }
+  const entries = await listVersions(db, id, window, version)
+  return { entries: entries.slice(0, limit), more: entries.length > limit }
 }
 
 async function versionOf(db: Db, containerId: number, key: string, text: string): Promise<number> {

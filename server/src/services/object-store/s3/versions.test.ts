@@ -123,3 +123,41 @@ test('folders in lists of versions, and deletes of many versions', async (t) => 
   assert.deepEqual(await list(), [])
   assert.equal((await member.call('DELETE', '/box')).status, 204)
 })
+
+test('pages of versions by delimiter hold what one list holds, whatever their size', async (t) => {
+  const { member, versioning } = await withVersions(t)
+  await versioning('Enabled')
+  const write = (name: string) => member.call('PUT', `/box/${name}`, { body: name })
+  const written = ['a', 'a', 'a/1', 'a/1', 'a/2', 'a0', 'b/1', 'c', 'c', 'c', 'c/x/1', 'd/only', 'e']
+  for (const name of written) await write(name)
+  for (const name of ['a/2', 'c', 'd/only']) await member.call('DELETE', `/box/${name}`)
+  const get = (query: Record<string, string>) => member.call('GET', '/box', { query: { versions: '', ...query } })
+  const whole = await get({})
+  const keys = whole.all('Key')
+  const ids = whole.all('VersionId')
+  assert.equal(keys.length, written.length + 3)
+  for (const prefix of ['', 'c', 'c/']) {
+    const expected = new Set(
+      keys.flatMap((key, i) => {
+        if (!key.startsWith(prefix)) return []
+        const cut = key.indexOf('/', prefix.length)
+        return cut < 0 ? `${key} ${ids[i]}` : key.slice(0, cut + 1)
+      }),
+    )
+    for (let size = 1; size <= expected.size + 1; size++) {
+      const found: string[] = []
+      let marker: Record<string, string> = {}
+      for (let more = true; more;) {
+        const page = await get({ prefix, delimiter: '/', 'max-keys': String(size), ...marker })
+        const shown = page.all('VersionId')
+        const entries = [...page.all('Key').map((key, i) => `${key} ${shown[i]}`), ...page.all('Prefix').slice(1)]
+        assert.ok(entries.length <= size)
+        found.push(...entries)
+        more = page.the('IsTruncated') === 'true'
+        if (more) assert.equal(entries.length, size)
+        marker = { 'key-marker': page.the('NextKeyMarker'), 'version-id-marker': page.the('NextVersionIdMarker') }
+      }
+      assert.deepEqual(found.toSorted(), [...expected].toSorted(), `pages of ${size} of ${prefix}`)
+    }
+  }
+})
