@@ -104,12 +104,18 @@ export function startScrubbing(world: World): () => Promise<void> {
   const { signal } = going
   const rate = world.config.objectScrubMbS * 1e6
   let running: Promise<void> | undefined
+  const scrub = async (backend: Backend) => {
+    try {
+      await fill(world, backend, owner, signal)
+      if (rate > 0) await readOn(world, backend, owner, { rate, signal })
+    } catch (error) {
+      // one that does not answer does not keep the others from their turn
+      if (!signal.aborted) world.log.warn({ err: error, backend: backend.name }, 'a backend could not be scrubbed')
+    }
+  }
   const round = () => {
     running ??= (async () => {
-      for (const backend of allBackends(world)) {
-        await fill(world, backend, owner, signal)
-        if (rate > 0) await readOn(world, backend, owner, { rate, signal })
-      }
+      for (const backend of allBackends(world)) await scrub(backend)
       const [row] = await world.db.rows<{ n: string }>(sql`select count(*) as n from object_damage`)
       damaged = Number(row!.n)
     })()
