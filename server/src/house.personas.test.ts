@@ -18,14 +18,18 @@ const everybody = [
   ...(['nobody', 'other', 'foreign', 'service', 'observer', 'steward'] as const),
   ...(['reader', 'member', 'manager', 'admin'] as const),
 ] as const
-type Body = (typeof everybody)[number]
+// Who has no column in the table: there is nothing of the team for such a one to do.
+const besides = ['neighbour'] as const
+type Body = (typeof everybody)[number] | (typeof besides)[number]
 
-// An admin of another domain, a service in a project of its own, a reader of the system, a manager of the team's domain.
+// An admin of another domain, a service in a project of its own, a reader of the system, managers of the team's domain and of
+// another one.
 const elsewhere = {
   foreign: { role: 'admin', at: 'domain' },
   service: { role: 'service', at: 'project' },
   observer: { role: 'reader', at: 'system' },
   steward: { role: 'manager', at: 'home' },
+  neighbour: { role: 'manager', at: 'domain' },
 } as const
 const isElsewhere = (who: Body): who is keyof typeof elsewhere => Object.hasOwn(elsewhere, who)
 
@@ -219,7 +223,7 @@ async function tourOf(who: Body): Promise<Tour> {
 
 const tours = new Map<Body, Tour>()
 before(async () => {
-  for (const who of everybody) tours.set(who, await tourOf(who))
+  for (const who of [...everybody, ...besides]) tours.set(who, await tourOf(who))
 })
 after(() => tours.clear())
 
@@ -275,6 +279,7 @@ const foundInLists = {
     'identity GET /v3/users/:userId/application_credentials': ['identity/application_credentials'],
   },
   steward: people,
+  neighbour: {},
 }
 for (const [who, expected] of Object.entries(foundInLists))
   test(`the lists that a ${who} reads have what they should of the team, and nothing else`, () => {
@@ -296,6 +301,7 @@ const changes = {
   reader: [],
   observer: [],
   service: ['network PUT /v2.0/ports/:id: 200', 'network DELETE /v2.0/ports/:id: 204'],
+  neighbour: [],
   steward: ['identity PUT /v3/groups/:id/users/:userId: 204', 'identity DELETE /v3/groups/:id: 204'],
 }
 for (const [who, expected] of Object.entries(changes))
