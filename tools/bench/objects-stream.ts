@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type BenchCloud, startCloud } from './cloud.ts'
 import { cpuMs } from './processes.ts'
+import { each } from './servers.ts'
 
 const { values } = parseArgs({
   options: {
@@ -116,8 +117,11 @@ function serversMb(run: string): number {
   return (kib.reduce((sum, each) => sum + each, 0) * 1024) / 1e6
 }
 
-/** The most memory while so many go at once. */
-async function mostMb(cloud: BenchCloud, method: 'PUT' | 'GET', atOnce: number): Promise<number> {
+/**
+ * `parallel` of them, so many at once (what is moved is the same, for memory grows with work as well): the most memory
+ * meanwhile, the rate of all together, and the CPU of the cloud for each.
+ */
+async function together(cloud: BenchCloud, method: 'PUT' | 'GET', atOnce: number) {
   let [most, going] = [serversMb(cloud.run), true]
   const watching = (async () => {
     while (going) {
@@ -125,10 +129,12 @@ async function mostMb(cloud: BenchCloud, method: 'PUT' | 'GET', atOnce: number):
       await delay(100)
     }
   })()
-  await Promise.all(Array.from({ length: atOnce }, (_, n) => exchange(cloud, method, `/bench/many${n}`)))
+  const { ms, cloudMs } = await measured(cloud, () =>
+    each(parallel, atOnce, (n) => exchange(cloud, method, `/bench/many${n}`)),
+  )
   going = false
   await watching
-  return most
+  return { Mb: most, MbS: rate(ms) * parallel, CpuMs: cloudMs / parallel }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'pileus-bench-bare-'))
@@ -152,7 +158,8 @@ try {
   figures['idleMb'] = serversMb(cloud.run)
   for (const method of ['PUT', 'GET'] as const)
     for (const atOnce of parallel > 0 ? [5, parallel] : [])
-      figures[`${method.toLowerCase()}Mb${atOnce}AtOnce`] = await mostMb(cloud, method, atOnce)
+      for (const [name, value] of Object.entries(await together(cloud, method, atOnce)))
+        figures[`${method.toLowerCase()}${atOnce}AtOnce${name}`] = value
   const text = `${JSON.stringify(figures, (_, value: unknown) => (typeof value === 'number' ? Number(value.toFixed(2)) : value), 2)}\n`
   process.stdout.write(text)
   if (values.to !== undefined) writeFileSync(values.to, text)

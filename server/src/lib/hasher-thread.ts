@@ -12,6 +12,8 @@ parentPort!.on('message', (order: Order) => {
   if (order.kind === 'begin') return void hashes.set(id, createHash(order.algorithm))
   if (order.kind === 'update') {
     hashes.get(id)!.update(order.piece)
+    const { buffer } = order.piece
+    if (buffer instanceof ArrayBuffer) buffer.transfer(0) // a copy for this message; as in slab.ts
     return answer({ id })
   }
   const hash = hashes.get(id)!

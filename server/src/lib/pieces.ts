@@ -22,6 +22,12 @@ export function pieces(iterator: Pick<Pieces, 'next' | 'return'>): Pieces {
 
 const over: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
+// what all streams of the process may hold of what has arrived and is not yet worked on, together
+const mostHeldBytes = 4 << 20
+const chunkBytes = 64 * 1024
+let streams = 0
+const fairShare = () => Math.max(chunkBytes, Math.min(slabBytes, mostHeldBytes / streams))
+
 /**
  * The bytes of a stream. What arrives while a piece is worked on is gathered, up to a slab, and becomes the next
  * one: then the stream has to wait. Nothing is read before the first piece is asked for. After `return` what is still to come
@@ -40,12 +46,14 @@ export function piecesOf(stream: Readable): Pieces {
   const take = (chunk: Buffer) => {
     held.push(chunk)
     heldBytes += chunk.length
-    if (heldBytes >= slabBytes) stream.pause()
+    if (heldBytes >= fairShare()) stream.pause()
     wake?.()
   }
   const begin = () => {
     begun = true
+    streams++
     finished(stream, { writable: false }, (error) => {
+      streams--
       ended = true
       failure = error ?? undefined
       wake?.()
@@ -90,7 +98,7 @@ export function piecesOf(stream: Readable): Pieces {
         wake = undefined
       }
       const value = gathered()
-      if (heldBytes < slabBytes) stream.resume()
+      if (heldBytes < fairShare()) stream.resume()
       return { done: false, value }
     },
     async return() {

@@ -1,11 +1,11 @@
 // Memory for bytes on their way, used again and again: what is allocated anew for each piece makes V8 go through all of its
 // heap whenever some 64 MB of it have gathered, and costs more than anything that is done with the bytes.
 
-export const slabBytes = 512 * 1024
+export const slabBytes = 1 << 20
 // what whoever comes when no slab is left gets instead, so that many slow clients take little memory and nobody waits: a
 // block of 64 KiB with what seals it
 const spareBytes = 68 * 1024
-const mostSlabs = 32
+const mostSlabs = 12
 
 const idle: Buffer[] = []
 let made = 0
