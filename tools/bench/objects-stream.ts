@@ -1,10 +1,8 @@
 // Large objects: how fast they go in and out beside a bare Node stream to an fsynced file with md5 on the same disk, turn
 // about in the same run, and what memory the servers take while many go at once.
 //   node tools/bench/objects-stream.ts [--rounds 5] [--megabytes 256] [--parallel 50] [--to FILE]
-import { createHash, randomFillSync } from 'node:crypto'
-import { once } from 'node:events'
+import { createHash } from 'node:crypto'
 import { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -14,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { type BenchCloud, startCloud } from './cloud.ts'
 import { cpuMs } from './processes.ts'
 import { each } from './servers.ts'
+import { makeContainer, mebibytes, type Store, transfer } from './transfer.ts'
 
 const { values } = parseArgs({
   options: {
@@ -24,11 +23,6 @@ const { values } = parseArgs({
   },
 })
 const [rounds, megabytes, parallel] = [Number(values.rounds), Number(values.megabytes), Number(values.parallel)]
-const chunk = randomFillSync(Buffer.alloc(1 << 20))
-
-function* body(): Iterable<Buffer> {
-  for (let n = 0; n < megabytes; n++) yield chunk
-}
 const rate = (ms: number) => megabytes / (ms / 1000)
 const median = (all: number[]) => all.toSorted((a, b) => a - b)[all.length >> 1]!
 
@@ -37,7 +31,7 @@ async function bare(folder: string): Promise<number> {
   const began = performance.now()
   const md5 = createHash('md5')
   await pipeline(
-    Readable.from(body(), { objectMode: false }),
+    Readable.from(mebibytes(megabytes), { objectMode: false }),
     async function* hashed(source: AsyncIterable<Buffer>) {
       for await (const piece of source) {
         md5.update(piece)
@@ -49,47 +43,6 @@ async function bare(folder: string): Promise<number> {
   )
   md5.digest()
   return performance.now() - began
-}
-
-const sink = Buffer.allocUnsafeSlow(1 << 20)
-
-/**
- * One request on a connection of its own, by a client that costs as little as one can: it shares the machine with what it
- * measures. It sends the same mebibyte again and again, and reads into the same memory without looking at it.
- */
-async function exchange(cloud: BenchCloud, method: 'PUT' | 'GET', path: string): Promise<void> {
-  const { hostname, port } = new URL(cloud.url)
-  const isBody = method === 'PUT' && path.includes('/', 1)
-  let [head, bytes, isHead] = ['', 0, true]
-  const read = (count: number, buffer: Uint8Array) => {
-    if (!isHead) bytes += count
-    else {
-      head += Buffer.from(buffer.subarray(0, count)).toString('latin1')
-      const end = head.indexOf('\r\n\r\n') + 4
-      if (end < 4) return true
-      isHead = false
-      bytes = head.length - end
-      head = head.slice(0, end)
-    }
-    return true
-  }
-  const socket = connect({ host: hostname, port: Number(port), onread: { buffer: sink, callback: read } })
-  const closed = once(socket, 'close')
-  const write = (data: Buffer | string) =>
-    new Promise<void>((resolve, reject) => socket.write(data, (error) => (error ? reject(error) : resolve())))
-  const lines = [
-    `${method} /object-store/v1/AUTH_${cloud.projectId}${path} HTTP/1.1`,
-    `Host: ${hostname}:${port}`,
-    `X-Auth-Token: ${cloud.token}`,
-    ...(method === 'PUT' ? [`Content-Length: ${isBody ? megabytes << 20 : 0}`] : []),
-    'Connection: close',
-  ]
-  await write(`${lines.join('\r\n')}\r\n\r\n`)
-  if (isBody) for (const piece of body()) await write(piece)
-  await closed
-  const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1])
-  if (!(status < 300) || (method === 'GET' && bytes !== megabytes << 20))
-    throw new Error(`${method} ${path}: ${head.split('\r\n')[0]}, ${bytes} bytes`)
 }
 
 interface Spent {
@@ -121,7 +74,7 @@ function serversMb(run: string): number {
  * `parallel` of them, so many at once (what is moved is the same, for memory grows with work as well): the most memory
  * meanwhile, the rate of all together, and the CPU of the cloud for each.
  */
-async function together(cloud: BenchCloud, method: 'PUT' | 'GET', atOnce: number) {
+async function together(cloud: BenchCloud, store: Store, method: 'PUT' | 'GET', atOnce: number) {
   let [most, going] = [serversMb(cloud.run), true]
   const watching = (async () => {
     while (going) {
@@ -130,7 +83,7 @@ async function together(cloud: BenchCloud, method: 'PUT' | 'GET', atOnce: number
     }
   })()
   const { ms, cloudMs } = await measured(cloud, () =>
-    each(parallel, atOnce, (n) => exchange(cloud, method, `/bench/many${n}`)),
+    each(parallel, atOnce, (n) => transfer(store, method, `/bench/many${n}`, megabytes)),
   )
   going = false
   await watching
@@ -140,13 +93,14 @@ async function together(cloud: BenchCloud, method: 'PUT' | 'GET', atOnce: number
 const folder = mkdtempSync(join(tmpdir(), 'pileus-bench-bare-'))
 const cloud = await startCloud(['--sim', '1'], false)
 try {
-  await exchange(cloud, 'PUT', '/bench')
+  const store: Store = { url: `${cloud.url}/object-store/v1/AUTH_${cloud.projectId}`, token: cloud.token }
+  await makeContainer(store, '/bench')
   const floor: number[] = []
   const [put, get]: [Spent[], Spent[]] = [[], []]
   for (let round = 0; round < rounds; round++) {
     floor.push(await bare(folder))
-    put.push(await measured(cloud, () => exchange(cloud, 'PUT', '/bench/one')))
-    get.push(await measured(cloud, () => exchange(cloud, 'GET', '/bench/one')))
+    put.push(await measured(cloud, () => transfer(store, 'PUT', '/bench/one', megabytes)))
+    get.push(await measured(cloud, () => transfer(store, 'GET', '/bench/one', megabytes)))
   }
   const figures: Record<string, number> = { bareMbS: rate(median(floor)) }
   for (const [name, all] of Object.entries({ put, get })) {
@@ -158,7 +112,7 @@ try {
   figures['idleMb'] = serversMb(cloud.run)
   for (const method of ['PUT', 'GET'] as const)
     for (const atOnce of parallel > 0 ? [5, parallel] : [])
-      for (const [name, value] of Object.entries(await together(cloud, method, atOnce)))
+      for (const [name, value] of Object.entries(await together(cloud, store, method, atOnce)))
         figures[`${method.toLowerCase()}${atOnce}AtOnce${name}`] = value
   const text = `${JSON.stringify(figures, (_, value: unknown) => (typeof value === 'number' ? Number(value.toFixed(2)) : value), 2)}\n`
   process.stdout.write(text)
