@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { openDatabase, sql } from '#lib/db.ts'
 import { makeLog } from '#lib/log.ts'
 import { testDatabase } from '#lib/testing/database.ts'
@@ -54,4 +55,19 @@ test('many at once: those that fail harm no others, those that lock each other o
   const ended = await Promise.allSettled(Array.from({ length: 40 }, (_, i) => db.atOnce(insert(i % 2 ? 100 + i : 1))))
   assert.equal(ended.filter(({ status }) => status === 'rejected').length, 20)
   assert.equal((await all()).length, 22)
+})
+
+test('statements share a connection, but not one that is at something slow', async (t) => {
+  const { db } = await withTable(t)
+  const pid = async () => (await db.rows<{ pid: number }>(sql`select pg_backend_pid() as pid`))[0]?.pid
+  await Promise.all([pid(), pid()])
+  assert.equal(new Set(await Promise.all([pid(), pid(), pid()])).size, 1)
+  const holder = await db.openSession(() => {})
+  await holder.rows(sql`select pg_advisory_lock(1)`)
+  const slow = db.rows(sql`select pg_advisory_xact_lock(1)`)
+  await delay(20)
+  // who waited behind that one would wait for ever
+  await pid()
+  holder.release()
+  await slow
 })

@@ -22,6 +22,7 @@ export interface Lines extends Client {
 interface Line {
   readonly client: Sql
   readonly madeAt: number
+  /** When it last answered, or was told something while it was idle. */
   usedAt: number
   /** By a transaction: nobody else says anything on it. */
   isTaken: boolean
@@ -38,8 +39,19 @@ const idleMs = 20_000
 const lifetimeMs = 3_600_000
 const pruneEveryMs = 5000
 
-/** At most `most` connections; `connectOne` makes one, and says when it is closed. */
-export function openLines(connectOne: (onclose: () => void) => Sql, most: number): Lines {
+// a line that has not answered for so long is at something slow: nobody is to wait behind that
+const briskMs = 2
+
+/**
+ * At most `most` connections; `connectOne` makes one, and says when it is closed. `together`: so many statements wait for one
+ * connection, while it answers in no time, before another one is asked. To wake a process costs both sides more than to ask it
+ * something small; but commits on several connections share one fsync.
+ */
+export function openLines(
+  connectOne: (onclose: () => void) => Sql,
+  most: number,
+  { together }: { together: number },
+): Lines {
   const lines = new Set<Line>()
   const waiting: ((line: Line) => void)[] = []
   const options: Client['options'] = { parsers: {}, serializers: {} }
@@ -71,6 +83,13 @@ export function openLines(connectOne: (onclose: () => void) => Sql, most: number
     }
     return lines.size < most ? open() : best
   }
+  /** One that is at work and quick about it, else the idlest; undefined while all are taken. */
+  const briskest = (): Line | undefined => {
+    const since = performance.now() - briskMs
+    for (const line of lines)
+      if (!line.isTaken && line.waiting > 0 && line.waiting < together && line.usedAt > since) return line
+    return idlest()
+  }
   const take = async (): Promise<Line> => {
     const line = idlest() ?? (await new Promise<Line>((taken) => waiting.push(taken)))
     line.isTaken = true
@@ -85,7 +104,7 @@ export function openLines(connectOne: (onclose: () => void) => Sql, most: number
     else line.isTaken = false
   }
   const share = <Ended extends PromiseLike<unknown>>(line: Line, ended: Ended): Ended => {
-    line.waiting++
+    if (line.waiting++ === 0) line.usedAt = performance.now()
     const over = () => {
       line.waiting--
       line.usedAt = performance.now()
@@ -110,7 +129,7 @@ export function openLines(connectOne: (onclose: () => void) => Sql, most: number
   return {
     options,
     unsafe(text, values = []): Answer {
-      const line = idlest()
+      const line = briskest()
       if (line) return share(line, say(line.client, text, values))
       const whole = () => shareLater(async (client) => (await say(client, text, values)) as Row[])
       return {

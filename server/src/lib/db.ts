@@ -135,7 +135,7 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
         idle_in_transaction_session_timeout: 60_000,
       },
     })
-  const lines = openLines(one(true), connections)
+  const lines = openLines(one(true), connections, { together: 4 })
   const reads = drizzle({ client: lines as unknown as Client, jit: true }) as Full
   const topics = new Map<string, Subscriber[]>()
   const everyone = () => [...topics.values()].flat()
@@ -150,7 +150,7 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
     log.debug({ code, attempt }, 'transaction again')
     return true
   }
-  const quick = openLines(one(false), mostQuick)
+  const quick = openLines(one(false), mostQuick, { together: 1 })
   const atOnce = async ({ text, values }: Statement) => {
     for (let attempt = 1; ; attempt++) {
       try {
