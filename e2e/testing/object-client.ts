@@ -69,17 +69,21 @@ export function objectClient({ port, s3Port, token, projectId, keys }: Doors): O
   return {
     met,
     async send(door, method, path, ask = {}) {
-      const began = performance.now()
+      let began = performance.now()
       let reply: Reply | undefined
       while (!reply) {
         try {
           reply = await sendOnce(door, method, path, ask)
         } catch (error) {
-          if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') await delay(20)
-          else reply = { status: 0, headers: {}, body: Buffer.alloc(0) }
+          if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') {
+            await delay(20)
+            began = performance.now()
+          } else reply = { status: 0, headers: {}, body: Buffer.alloc(0) }
         }
       }
       met.slowestMs = Math.max(met.slowestMs, Math.round(performance.now() - began))
+      // who is told that it is not possible now waits a little
+      if (reply.status === 503) await delay(50)
       const kind = `${door} ${reply.status}`
       met.statuses[kind] = (met.statuses[kind] ?? 0) + 1
       return reply

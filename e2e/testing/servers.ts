@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { type Api, signIn } from './api.ts'
@@ -30,6 +30,7 @@ export interface Servers {
   rows<T>(question: string): Promise<T[]>
   /** Servers that were up and ended though nobody killed them. */
   readonly fallen: number
+  /** What they said of bugs, and what ended them. */
   log(): string
 }
 
@@ -73,7 +74,7 @@ export async function startServers(undo: Undo, count: number, settings: Record<s
     closeSync(log)
     const server: Server = { child, ready: false }
     servers[number] = server
-    child.stdout?.once('data', () => (server.ready = true)).resume()
+    child.stdout?.once('data', () => (server.ready = true)).on('data', (said: Buffer) => appendFileSync(logFile, said))
     child.once('exit', (_code, signal) => {
       if (server.ready && signal !== 'SIGKILL') fallen++
       server.ready = false
@@ -134,7 +135,11 @@ export async function startServers(undo: Undo, count: number, settings: Record<s
     get fallen() {
       return fallen
     },
-    log: () => readFileSync(logFile, 'utf8'),
+    log: () =>
+      readFileSync(logFile, 'utf8')
+        .split('\n')
+        .filter((line) => !line.startsWith('{') || line.includes('request failed'))
+        .join('\n'),
   }
 }
 

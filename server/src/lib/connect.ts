@@ -1,5 +1,6 @@
 // The way to PostgreSQL: one client on a URL. Everything but `lib/db.ts` and `lib/ears.ts` takes a Database.
 import postgres from 'postgres'
+import { arrayTypes } from '#lib/db-arrays.ts'
 
 export type Client = postgres.Sql
 
@@ -18,6 +19,6 @@ export function connect(url: string, options: postgres.Options<Record<string, po
       }
     : {}
   // a database that comes back is to be found at once
-  const all = { ...where, onnotice: () => {}, backoff: () => 0.2, ...options }
+  const all = { ...where, onnotice: () => {}, backoff: () => 0.2, fetch_types: false, types: arrayTypes, ...options }
   return socketDir ? postgres(all) : postgres(parsed.href, all)
 }

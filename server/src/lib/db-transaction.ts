@@ -90,8 +90,8 @@ function requireSame(begun: number, ended: number): void {
   if (begun !== ended) throw brokenConnection()
 }
 
-export function brokenConnection(): Error {
-  return Object.assign(new Error('The connection to the database broke in a transaction.'), {
+export function brokenConnection(cause?: unknown): Error {
+  return Object.assign(new Error('The connection to the database broke.', { cause }), {
     code: 'CONNECTION_CLOSED',
   })
 }

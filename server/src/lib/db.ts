@@ -5,7 +5,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import { type Client, connect } from '#lib/connect.ts'
 import { openLines } from '#lib/db-lines.ts'
-import { say, type Statement, type TransactionClient } from '#lib/db-transaction.ts'
+import { brokenConnection, say, type Statement, type TransactionClient } from '#lib/db-transaction.ts'
 import { openEars } from '#lib/ears.ts'
 import type { Log } from '#lib/log.ts'
 
@@ -122,13 +122,19 @@ const clientOf = (inner: Full) => (inner as unknown as { session: { client: Tran
 
 // connections for statements that write by themselves, which so do not wait behind transactions
 const mostQuick = 4
+/** Of a statement by itself a broken socket can only be the database's. */
+function asBroken(error: unknown): unknown {
+  const { code } = error as { code?: unknown }
+  return code === 'EPIPE' || code === 'ECONNRESET' ? brokenConnection(error) : error
+}
+
 const again = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
 
 export function openDatabase(url: string, log: Log, given: { connections?: number } = {}): Database {
   const { connections = 8 } = given
   const one = (isReadOnly: boolean) => (onclose: () => void) =>
     connect(url, {
-      ...{ max: 1, idle_timeout: 60, max_lifetime: null, connect_timeout: 10, onclose, fetch_types: isReadOnly },
+      ...{ max: 1, idle_timeout: 60, max_lifetime: null, connect_timeout: 10, onclose },
       connection: {
         application_name: 'pileus',
         default_transaction_read_only: isReadOnly,
@@ -156,7 +162,7 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
       try {
         return await quick.unsafe(text, values)
       } catch (error) {
-        if (!isRepeatable(error, attempt)) throw error
+        if (!isRepeatable(error, attempt)) throw asBroken(error)
       }
     }
   }
@@ -168,7 +174,7 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
         for (const then of afterwards) then()
         return result
       } catch (error) {
-        if (!isRepeatable(error, attempt)) throw error
+        if (!isRepeatable(error, attempt)) throw asBroken(error)
       }
     }
   }
