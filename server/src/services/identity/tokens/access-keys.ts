@@ -32,10 +32,18 @@ export function accessKeys(world: Known): AccessKeys {
     changes++
     kept.clear()
   }
-  db.subscribe('identity', forget, () => {
-    hears = true
-    forget()
-  })
+  db.subscribe(
+    'identity',
+    forget,
+    () => {
+      hears = true
+      forget()
+    },
+    () => {
+      hears = false
+      forget()
+    },
+  )
 
   return {
     async find(access) {
