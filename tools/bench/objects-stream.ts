@@ -1,8 +1,8 @@
 // Large objects: how fast they go in and out beside a bare Node stream to an fsynced file with md5 on the same disk, turn
 // about in the same run, and what memory the servers take while many go at once.
-//   node tools/bench/objects-stream.ts [--rounds 5] [--megabytes 256] [--parallel 50] [--to FILE]
+//   node tools/bench/objects-stream.ts [--rounds 5] [--megabytes 256] [--parallel 50]
 import { createHash } from 'node:crypto'
-import { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -10,24 +10,23 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type BenchCloud, startCloud } from './cloud.ts'
+import { figureOf, type Note } from './page.ts'
 import { cpuMs } from './processes.ts'
 import { each } from './servers.ts'
 import { makeContainer, mebibytes, type Store, transfer } from './transfer.ts'
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    megabytes: { type: 'string', default: '256' },
-    parallel: { type: 'string', default: '50' },
-    to: { type: 'string' },
-  },
-})
-const [rounds, megabytes, parallel] = [Number(values.rounds), Number(values.megabytes), Number(values.parallel)]
-const rate = (ms: number) => megabytes / (ms / 1000)
+export interface Amounts {
+  /** Turns of the bare stream, a PUT and a GET. */
+  rounds: number
+  megabytes: number
+  /** How many are moved to see what memory that takes; 0: that is left out. */
+  parallel: number
+}
+
 const median = (all: number[]) => all.toSorted((a, b) => a - b)[all.length >> 1]!
 
 /** What Node itself does: a stream through md5 into a file that is fsynced. Milliseconds. */
-async function bare(folder: string): Promise<number> {
+async function bare(folder: string, megabytes: number): Promise<number> {
   const began = performance.now()
   const md5 = createHash('md5')
   await pipeline(
@@ -72,9 +71,9 @@ function serversMb(run: string): number {
 
 /**
  * `parallel` of them, so many at once (what is moved is the same, for memory grows with work as well): the most memory
- * meanwhile, the rate of all together, and the CPU of the cloud for each.
+ * meanwhile.
  */
-async function together(cloud: BenchCloud, store: Store, method: 'PUT' | 'GET', atOnce: number) {
+async function together(cloud: BenchCloud, method: 'PUT' | 'GET', atOnce: number, { parallel, megabytes }: Amounts) {
   let [most, going] = [serversMb(cloud.run), true]
   const watching = (async () => {
     while (going) {
@@ -82,42 +81,68 @@ async function together(cloud: BenchCloud, store: Store, method: 'PUT' | 'GET', 
       await delay(100)
     }
   })()
-  const { ms, cloudMs } = await measured(cloud, () =>
-    each(parallel, atOnce, (n) => transfer(store, method, `/bench/many${n}`, megabytes)),
-  )
+  await each(parallel, atOnce, (n) => transfer(storeOf(cloud), method, `/bench/many${n}`, megabytes))
   going = false
   await watching
-  return { Mb: most, MbS: rate(ms) * parallel, CpuMs: cloudMs / parallel }
+  return most
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'pileus-bench-bare-'))
-const cloud = await startCloud(['--sim', '1'], false)
-try {
-  const store: Store = { url: `${cloud.url}/object-store/v1/AUTH_${cloud.projectId}`, token: cloud.token }
-  await makeContainer(store, '/bench')
-  const floor: number[] = []
-  const [put, get]: [Spent[], Spent[]] = [[], []]
-  for (let round = 0; round < rounds; round++) {
-    floor.push(await bare(folder))
-    put.push(await measured(cloud, () => transfer(store, 'PUT', '/bench/one', megabytes)))
-    get.push(await measured(cloud, () => transfer(store, 'GET', '/bench/one', megabytes)))
+const storeOf = (cloud: BenchCloud): Store => ({
+  url: `${cloud.url}/object-store/v1/AUTH_${cloud.projectId}`,
+  token: cloud.token,
+})
+
+export async function measureStreams(note: Note, amounts: Amounts): Promise<void> {
+  const { rounds, megabytes, parallel } = amounts
+  const folder = mkdtempSync(join(tmpdir(), 'pileus-bench-bare-'))
+  const cloud = await startCloud(['--sim', '1'], false)
+  const line = (what: string, unit: string, ours: number, target?: number, isLeast = false) =>
+    note({ what, unit, ours, target, isLeast, openstack: undefined })
+  try {
+    const store = storeOf(cloud)
+    await makeContainer(store, '/bench')
+    const floor: number[] = []
+    const [put, get]: [Spent[], Spent[]] = [[], []]
+    for (let round = 0; round < rounds; round++) {
+      floor.push(await bare(folder, megabytes))
+      put.push(await measured(cloud, () => transfer(store, 'PUT', '/bench/one', megabytes)))
+      get.push(await measured(cloud, () => transfer(store, 'GET', '/bench/one', megabytes)))
+    }
+    const rate = (ms: number) => megabytes / (ms / 1000)
+    line(`a bare stream of ${megabytes} MiB, fsynced`, 'MiB/s', rate(median(floor)))
+    for (const [name, all] of Object.entries({ PUT: put, GET: get })) {
+      line(`${name} ${megabytes} MiB`, 'MiB/s', rate(median(all.map(({ ms }) => ms))))
+      line('… of the bare stream of the same turn', '×', median(all.map(({ ms }, n) => floor[n]! / ms)), 0.7, true)
+      line('… CPU of the cloud', 'ms', median(all.map(({ cloudMs }) => cloudMs)))
+      line('… CPU of the client', 'ms', median(all.map(({ clientMs }) => clientMs)))
+    }
+    if (parallel === 0) return
+    line('memory of the servers before', 'MB', serversMb(cloud.run))
+    for (const method of ['PUT', 'GET'] as const)
+      for (const atOnce of [5, parallel])
+        line(
+          `… during ${parallel} × ${method} ${megabytes} MiB, ${atOnce} at once`,
+          'MB',
+          await together(cloud, method, atOnce, amounts),
+        )
+  } finally {
+    await cloud.stop()
+    rmSync(folder, { recursive: true })
   }
-  const figures: Record<string, number> = { bareMbS: rate(median(floor)) }
-  for (const [name, all] of Object.entries({ put, get })) {
-    figures[`${name}MbS`] = rate(median(all.map(({ ms }) => ms)))
-    figures[`${name}Ratio`] = median(all.map(({ ms }, n) => floor[n]! / ms))
-    figures[`${name}CpuMs`] = median(all.map(({ cloudMs }) => cloudMs))
-    figures[`${name}ClientCpuMs`] = median(all.map(({ clientMs }) => clientMs))
-  }
-  figures['idleMb'] = serversMb(cloud.run)
-  for (const method of ['PUT', 'GET'] as const)
-    for (const atOnce of parallel > 0 ? [5, parallel] : [])
-      for (const [name, value] of Object.entries(await together(cloud, store, method, atOnce)))
-        figures[`${method.toLowerCase()}${atOnce}AtOnce${name}`] = value
-  const text = `${JSON.stringify(figures, (_, value: unknown) => (typeof value === 'number' ? Number(value.toFixed(2)) : value), 2)}\n`
-  process.stdout.write(text)
-  if (values.to !== undefined) writeFileSync(values.to, text)
-} finally {
-  await cloud.stop()
-  rmSync(folder, { recursive: true })
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '5' },
+      megabytes: { type: 'string', default: '256' },
+      parallel: { type: 'string', default: '50' },
+    },
+  })
+  const [rounds, megabytes, parallel] = [Number(values.rounds), Number(values.megabytes), Number(values.parallel)]
+  await measureStreams(({ what, unit, ours }) => process.stdout.write(`${what}: ${figureOf(ours, unit)}\n`), {
+    rounds,
+    megabytes,
+    parallel,
+  })
 }

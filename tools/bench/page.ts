@@ -5,13 +5,16 @@ export interface Line {
   ours: number | undefined
   target: number | undefined
   openstack: number | undefined
+  /** The target is what it should be at least. */
+  isLeast?: boolean
 }
+export type Note = (line: Line) => void
 
 export function table(lines: Line[]): string {
-  const rows = lines.map(({ what, unit, ours, target, openstack }) => [
+  const rows = lines.map(({ what, unit, ours, target, openstack, isLeast = false }) => [
     what,
     figureOf(ours, unit),
-    target === undefined ? '' : `≤ ${target} ${unit}`,
+    target === undefined ? '' : `${isLeast ? '≥' : '≤'} ${target} ${unit}`.trim(),
     openstack === undefined ? '' : figureOf(openstack, unit),
     openstack === undefined || !ours ? '' : figureOf(openstack / ours, '×'),
   ])
