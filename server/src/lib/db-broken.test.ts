@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import type { Sql } from 'postgres'
 import { isDatabaseAway, openDatabase, sql, type Tx } from '#lib/db.ts'
@@ -98,4 +100,31 @@ test('a commit on another connection than the beginning is none', async () => {
     )
   assert.deepEqual([...(await once(breaking(3)))], [])
   await assert.rejects(once(breaking(2)), isDatabaseAway)
+})
+
+test('a connection that is reset at its first statement is a database that is away, and nothing else', async (t) => {
+  // takes whoever comes (AuthenticationOk, ReadyForQuery), and hangs up when it is asked something
+  const welcome = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49])
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write(welcome)
+      socket.once('data', () => socket.resetAndDestroy())
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const db = openDatabase(`postgres://nobody@127.0.0.1:${port}/nothing`, makeLog('test', 'fatal'), { connections: 2 })
+  t.after(async () => {
+    await db.close()
+    server.close()
+  })
+  const statement = { text: 'select 1', values: [] }
+  for (const ask of [
+    () => db.atOnce(statement),
+    () => db.transaction((tx) => tx.run(statement)),
+    () => db.rows(sql`select 1`),
+  ])
+    for (let n = 0; n < 5; n++) await assert.rejects(ask(), isDatabaseAway)
 })
