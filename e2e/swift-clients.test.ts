@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { cleanup, scratch } from './testing/cleanup.ts'
 import { startCloud } from './testing/cloud.ts'
 import { whyNot } from './testing/needs.ts'
@@ -11,9 +11,15 @@ import { must, run } from './testing/run.ts'
 
 const md5 = (data: Buffer) => createHash('md5').update(data).digest('hex')
 
-test('swift and rclone', { skip: whyNot('client', 'swift') }, async (t) => {
+for (const encryption of ['asked', 'all'])
+  test(`swift and rclone, encryption: ${encryption}`, { skip: whyNot('client', 'swift') }, (t) =>
+    clients(t, encryption),
+  )
+
+async function clients(t: TestContext, encryption: string): Promise<void> {
   const undo = cleanup(t)
-  const cloud = await startCloud(undo, { args: ['--sim', '1', '--processes', '1'] })
+  const env = { PILEUS_OBJECT_ENCRYPTION: encryption }
+  const cloud = await startCloud(undo, { args: ['--sim', '1', '--processes', '1'], env })
   const folder = await scratch(undo)
   const openrc = readFileSync(join(cloud.data, 'openrc'), 'utf8')
   const signIn = Object.fromEntries(
@@ -113,4 +119,4 @@ test('swift and rclone', { skip: whyNot('client', 'swift') }, async (t) => {
     await rclone('purge', 'pileus:sync')
     assert.equal((await lines('list')).includes('sync'), false)
   })
-})
+}
