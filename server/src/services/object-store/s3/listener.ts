@@ -14,10 +14,10 @@ import type { World } from '#lib/world.ts'
 import type { AccessKeys } from '#identity'
 import { meter } from '../metering.ts'
 import { objectStorePolicies } from '../policy.ts'
-import { type Answer, quoted } from './answer.ts'
+import { type Answer, quoted } from './wire/answer.ts'
 import { answerS3, type Known, type Surroundings } from './dispatch.ts'
-import { errorOf } from './errors.ts'
-import { plainDocument } from './xml.ts'
+import { errorOf } from './wire/errors.ts'
+import { plainDocument } from './wire/xml.ts'
 
 // Not imported: see lib/http/status.ts.
 const { createServer } = process.getBuiltinModule('node:http')

@@ -1,6 +1,6 @@
 // An operation of the S3 API as data: what asks for it, what it needs, who answers. The tables are in operations.ts.
-import type { Answer } from './answer.ts'
-import type { BucketRequest, ObjectRequest, S3Request } from './request.ts'
+import type { Answer } from './wire/answer.ts'
+import type { BucketRequest, ObjectRequest, S3Request } from './wire/request.ts'
 
 /** How bucket policies name what is to be done. */
 export type Permission = `s3:${string}`

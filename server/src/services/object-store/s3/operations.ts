@@ -1,8 +1,8 @@
 // Every operation of the S3 API that there is here. Another one is another row.
-import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './bucket-encryption.ts'
-import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts'
-import { getObjectAttributes } from './attributes.ts'
-import { listObjectsV1, listObjectsV2, listObjectVersions } from './lists.ts'
+import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './buckets/encryption.ts'
+import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets/buckets.ts'
+import { getObjectAttributes } from './objects/attributes.ts'
+import { listObjectsV1, listObjectsV2, listObjectVersions } from './buckets/lists.ts'
 import {
   abortMultipartUpload,
   createMultipartUpload,
@@ -10,17 +10,17 @@ import {
   listUploadParts,
   uploadPart,
   uploadPartCopy,
-} from './multipart.ts'
-import { completeMultipartUpload } from './multipart-complete.ts'
-import { copyObject } from './objects-copy.ts'
-import { deleteObject, deleteObjects } from './objects-delete.ts'
-import { getObject } from './objects-get.ts'
-import { putObjectBytes } from './objects-put.ts'
-import { getBucketVersioning, putBucketVersioning } from './versioning.ts'
+} from './multipart/parts.ts'
+import { completeMultipartUpload } from './multipart/complete.ts'
+import { copyObject } from './objects/copy.ts'
+import { deleteObject, deleteObjects } from './objects/delete.ts'
+import { getObject } from './objects/get.ts'
+import { putObjectBytes } from './objects/put.ts'
+import { getBucketVersioning, putBucketVersioning } from './buckets/versioning.ts'
 import type { OnBucket, Operation, OnObject, OnService } from './operation.ts'
-import { objectSettingOperations } from './object-operations.ts'
-import { settingsOperations } from './settings-operations.ts'
-import { sharingOperations } from './sharing-operations.ts'
+import { objectSettingOperations } from './objects/operations.ts'
+import { settingsOperations } from './buckets/operations.ts'
+import { sharingOperations } from './access/operations.ts'
 
 const accountOperations: OnService[] = [
   {
