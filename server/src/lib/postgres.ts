@@ -104,12 +104,12 @@ export async function stopCluster(dir: string): Promise<boolean> {
 const settings = `
 listen_addresses = ''
 max_connections = 100
-shared_buffers = 48MB
+shared_buffers = 128MB
 jit = off
 io_method = sync
 wal_level = minimal
 max_wal_senders = 0
-max_wal_size = 256MB
+max_wal_size = 1GB
 checkpoint_timeout = 15min
 autovacuum_naptime = 10s
 track_activities = on
