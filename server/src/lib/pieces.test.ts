@@ -12,8 +12,8 @@ import { borrow, giveBack, slabBytes } from '#lib/slab.ts'
 import { allOf, lent } from '#lib/testing/pieces.ts'
 
 /** A server that does this with one request; answers how to reach it. */
-async function served(t: TestContext, handle: (req: IncomingMessage, res: ServerResponse) => void): Promise<number> {
-  const server = createServer(handle).listen(0, '127.0.0.1')
+async function served(t: TestContext, handle: (req: IncomingMessage, res: ServerResponse) => unknown): Promise<number> {
+  const server = createServer((req, res) => void handle(req, res)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
     server.closeAllConnections()

@@ -22,7 +22,7 @@ test('expressions that others never come to an end with do', async () => {
   const cases: [string, string][] = [
     ['^(a+)+$', `${many}!`],
     ['^(a|aa)+$', `${many}!`],
-    ['(x+x+)+y', `${'x'.repeat(1024)}`],
+    ['(x+x+)+y', 'x'.repeat(1024)],
     ['^(([a-z0-9])+.?)*@$', many],
     ['(.*)*(.*)*(.*)*=$', many],
     ['^(a+)+$', many],
