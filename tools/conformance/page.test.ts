@@ -31,3 +31,8 @@ test('failures by a server error are counted', () => {
   const tests = { 'tempest.api.object_storage.a': { s: 'fail', why: 'Got a server error: 503' } }
   assert.match(conformancePage([result(1, tests)], ''), /5xx: 1/)
 })
+
+test('a run with scopes enforced says so', () => {
+  const scoped = { ...result(1), config: { 'identity-feature-enabled': { enforce_scope: 'true' } } }
+  assert.match(conformancePage([scoped], ''), /\| object-storage \(with `enforceScope: identity`\) \| 4 \|/)
+})

@@ -14,21 +14,24 @@ interface Test {
 export interface Result {
   services: Record<string, Counts>
   tests: Record<string, Test>
+  /** tempest.conf: section → option → value. */
+  config?: Record<string, Record<string, string>>
 }
 
 const shownReasons = 5
 
 /** The page that says what Tempest said, service by service. */
 export function conformancePage(results: Result[], date: string): string {
-  const services = new Map<string, { counts: Counts; tests: [string, Test][] }>()
+  const services = new Map<string, { counts: Counts; tests: [string, Test][]; isScoped: boolean }>()
   for (const result of results) {
     const all = Object.entries(result.tests)
+    const isScoped = result.config?.['identity-feature-enabled']?.['enforce_scope'] === 'true'
     for (const [name, counts] of Object.entries(result.services))
-      services.set(name, { counts, tests: all.filter(([id]) => serviceOf(id) === name) })
+      services.set(name, { counts, tests: all.filter(([id]) => serviceOf(id) === name), isScoped })
   }
   const rows = [...services].map(
-    ([name, { counts }]) =>
-      `| ${name} | ${counts.tests - counts.notrun} | ${counts.passed} | ${counts.failed} | ${counts.skipped} |`,
+    ([name, { counts, isScoped }]) =>
+      `| ${name}${isScoped ? ' (with `enforceScope: identity`)' : ''} | ${counts.tests - counts.notrun} | ${counts.passed} | ${counts.failed} | ${counts.skipped} |`,
   )
   const reasons = [...services].flatMap(([name, { tests }]) => [
     ...topReasons(`${name}, failed`, tests, 'fail'),
