@@ -18,7 +18,15 @@ export function connect(url: string, options: postgres.Options<Record<string, po
         password: decodeURIComponent(parsed.password),
       }
     : {}
-  // a database that comes back is to be found at once
-  const all = { ...where, onnotice: () => {}, backoff: () => 0.2, fetch_types: false, types: arrayTypes, ...options }
+  const all = {
+    ...where,
+    onnotice: () => {},
+    backoff: () => 0.2, // a database that comes back is to be found at once
+    // its timer may outlive the connection, and then keeps a process for up to an hour that has nothing to do any more
+    max_lifetime: null,
+    fetch_types: false,
+    types: arrayTypes,
+    ...options,
+  }
   return socketDir ? postgres(all) : postgres(parsed.href, all)
 }

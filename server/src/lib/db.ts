@@ -134,7 +134,7 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
   const { connections = 8 } = given
   const one = (isReadOnly: boolean) => (onclose: () => void) =>
     connect(url, {
-      ...{ max: 1, idle_timeout: 60, max_lifetime: null, connect_timeout: 10, onclose },
+      ...{ max: 1, idle_timeout: 60, connect_timeout: 10, onclose },
       connection: {
         application_name: 'pileus',
         default_transaction_read_only: isReadOnly,
@@ -247,7 +247,6 @@ export function openDatabase(url: string, log: Log, given: { connections?: numbe
       const own = connect(url, {
         max: 1,
         idle_timeout: 0,
-        max_lifetime: null,
         connection: { application_name: `pileus-worker-${process.pid}` },
         onclose: end,
       })

@@ -37,7 +37,7 @@ export function openEars(url: string, log: Log, hearing: Hearing): { close(): Pr
   }
   const open = (): Client => {
     const made: Client = connect(url, {
-      ...{ max: 1, idle_timeout: 0, max_lifetime: null },
+      ...{ max: 1, idle_timeout: 0 },
       connection: { application_name: 'pileus-ears' },
       onclose: () => {
         if (client === made) turn(false)
