@@ -17,5 +17,10 @@ export async function rows<T>(cloud: Cloud, question: string): Promise<T[]> {
     cwd: root,
   })
   const { url } = JSON.parse(found.trim().split('\n').at(-1) ?? '{}') as { url: string }
+  return rowsAt(url, question)
+}
+
+/** The same of the database at that URL. */
+export async function rowsAt<T>(url: string, question: string): Promise<T[]> {
   return JSON.parse(await must(process.execPath, ['--input-type=module', '-e', query, url, question], { cwd: root }))
 }

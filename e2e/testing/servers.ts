@@ -4,10 +4,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { type Api, signIn } from './api.ts'
 import { scratch, type Undo } from './cleanup.ts'
+import { freePort } from './cloud.ts'
+import { rowsAt } from './database.ts'
 import { must } from './run.ts'
 import { until } from './until.ts'
 
@@ -121,17 +122,7 @@ export async function startServers(undo: Undo, count: number, settings: Record<s
       }
     },
     whole,
-    async rows<T>(question: string) {
-      const query = `
-        import postgres from 'postgres'
-        const url = new URL(process.argv[1])
-        const [database, username] = [url.pathname.slice(1), url.username]
-        const sql = postgres({ host: url.searchParams.get('host'), database, username, max: 1 })
-        process.stdout.write(JSON.stringify(await sql.unsafe(process.argv[2])))
-        await sql.end()`
-      const words = ['--input-type=module', '-e', query, database.url, question]
-      return JSON.parse(await must(process.execPath, words, { cwd: root })) as T[]
-    },
+    rows: (question) => rowsAt(database.url, question),
     get fallen() {
       return fallen
     },
@@ -156,14 +147,4 @@ function sessionsOf(postmaster: number): number[] {
       return [] // it has ended meanwhile
     }
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
-  return address.port
 }

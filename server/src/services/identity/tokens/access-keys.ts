@@ -5,6 +5,7 @@ import { Fault } from '#lib/fault.ts'
 import type { World } from '#lib/world.ts'
 import { findCredential, idOfAccess } from '../credentials/model.ts'
 import { ec2Keys, standsFor } from './ec2.ts'
+import { remembered } from './remembered.ts'
 import { resolve, validUntilMs } from './resolve.ts'
 
 export interface AccessKey {
@@ -18,43 +19,18 @@ export interface AccessKeys {
   find(access: string): Promise<AccessKey | undefined>
 }
 
-const mostKept = 10_000
-
 type Known = Pick<World, 'db' | 'config' | 'directories'>
 
 export function accessKeys(world: Known): AccessKeys {
   const { db } = world
-  const kept = new Map<string, AccessKey & { untilMs: number }>()
-  // Without ears nothing may be kept; what was read while something changed neither.
-  let hears = false
-  let changes = 0
-  const forget = () => {
-    changes++
-    kept.clear()
-  }
-  db.subscribe(
-    'identity',
-    forget,
-    () => {
-      hears = true
-      forget()
-    },
-    () => {
-      hears = false
-      forget()
-    },
-  )
-
+  const known = remembered<AccessKey & { untilMs: number }>(db)
   return {
     async find(access) {
-      const known = kept.get(access)
-      if (known && known.untilMs > Date.now()) return known
-      const before = changes
+      const kept = known.get(access)
+      if (kept && kept.untilMs > Date.now()) return kept
+      const now = known.since()
       const found = await read(world, access)
-      if (found && hears && before === changes) {
-        if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
-        kept.set(access, found)
-      }
+      if (found) now.keep(access, found)
       return found
     },
   }

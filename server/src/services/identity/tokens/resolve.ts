@@ -7,6 +7,7 @@ import { type Key, readKeys } from '#lib/key-ring.ts'
 import type { World } from '#lib/world.ts'
 import { believedUntilMs, refreshUser } from '../directories/refresh.ts'
 import { type Delegation, readDelegation } from './delegation.ts'
+import { remembered } from './remembered.ts'
 import { readRoles, type RoleRef, type RoleRow, rolesSql } from './roles-of.ts'
 import { keySerial, open, type TokenClaims } from './sealed.ts'
 
@@ -43,41 +44,19 @@ export interface TokenReader {
   keys(): Promise<readonly Key[]>
 }
 
-const mostKept = 10_000
-
 export function tokenReader(world: Pick<World, 'db' | 'config' | 'directories'>): TokenReader {
   const { db } = world
-  const kept = new Map<string, ResolvedToken>()
   let keys: readonly Key[] = []
   /** When each serial that no key had was last looked up. */
   const lookedUpAt = new Map<number | undefined, number>()
-  // Without ears nothing may be kept: a revocation could have been missed.
-  let hears = false
-  // What was being resolved while something changed must not be kept either.
-  let changes = 0
-  const forget = () => {
-    changes++
-    kept.clear()
+  const tokens = remembered<ResolvedToken>(db, () => {
     keys = []
     lookedUpAt.clear()
-  }
-  db.subscribe(
-    'identity',
-    forget,
-    () => {
-      hears = true
-      forget()
-    },
-    () => {
-      hears = false
-      forget()
-    },
-  )
+  })
   const lookUpKeys = async () => {
-    const before = changes
+    const now = tokens.since()
     const found = await readKeys(db, 'token')
-    // what was read before a change is not kept after it
-    if (before === changes) keys = found
+    if (now.isCurrent()) keys = found
     return found
   }
   const currentKeys = async () => (keys.length > 0 ? keys : lookUpKeys())
@@ -96,18 +75,15 @@ export function tokenReader(world: Pick<World, 'db' | 'config' | 'directories'>)
     resolve: (on, claims) => resolve(world, on, claims),
     async read(token, expired) {
       const now = Date.now() - (expired?.graceMs ?? 0)
-      const known = kept.get(token)
+      const known = tokens.get(token)
       if (known && known.believedUntilMs > Date.now()) {
         if (validUntilMs(known) <= now) unauthenticated()
         return known
       }
-      const before = changes
+      const since = tokens.since()
       const claims = open(token, await keysFor(token), now)
       const resolved = await resolve(world, db, claims)
-      if (hears && before === changes) {
-        if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
-        kept.set(token, resolved)
-      }
+      since.keep(token, resolved)
       return resolved
     },
   }
