@@ -26,7 +26,7 @@ export function inMountNamespace(name: string, file: string, define: () => void)
 }
 
 /** Directories that are file systems of these sizes, as tmpfs is told them: `3m`, `3m,nr_inodes=6`. */
-export async function mounted(t: TestContext, sizes: string[]): Promise<string[]> {
+export async function mounted(t: Pick<TestContext, 'after'>, sizes: string[]): Promise<string[]> {
   const root = await mkdtemp(join(tmpdir(), 'pileus-disks-'))
   const dirs = sizes.map((_, n) => join(root, `disk${n}`))
   t.after(async () => {

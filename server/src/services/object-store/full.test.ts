@@ -106,8 +106,10 @@ inMountNamespace('a full disk under the store', import.meta.filename, () => {
     assert.equal((await state()).parts, 0)
   })
 
-  test('a full disk of the database: 507, then 503 when it has died of it, and everything acknowledged is there', async (t) => {
-    const [dir] = await mounted(t, ['320m'])
+  test('a full disk of the database: 507, then 503 when it has died of it, and everything acknowledged is there', async () => {
+    // the last first: the database ends before its disk goes
+    await using ends = new AsyncDisposableStack()
+    const [dir] = await mounted({ after: (end) => ends.defer(end as () => Promise<void>) }, ['320m'])
     const { url } = await startCluster(join(dir!, 'postgres'), { throwAway: true })
     await migrate(url)
     const log = makeLog('test', process.env['PILEUS_TEST_LOG'] ?? 'fatal')
@@ -118,7 +120,7 @@ inMountNamespace('a full disk under the store', import.meta.filename, () => {
     const db = openDatabase(url, log, { connections: 3 })
     const app = makeApp(db, settings, log)
     await app.prepare()
-    t.after(async () => {
+    ends.defer(async () => {
       await app.close()
       await stopCluster(join(dir!, 'postgres'))
     })
